@@ -1,0 +1,23 @@
+"""How small BitNet b1.58 language models collapse in training, what cures it, and how to prove it.
+
+The names below are the library; figures are in `bitnet.plots`, the report in `bitnet.report`.
+"""
+
+from bitnet.arms import ARMS, BROKEN, FIX, Recipe
+from bitnet.checks import ParameterError
+from bitnet.config import BitNetConfig, RunConfig
+from bitnet.data import Corpus, load_corpus
+from bitnet.diversity import Probe, measure, state
+from bitnet.history import History, HistoryError
+from bitnet.linear import BitLinear
+from bitnet.plan import Plan, execute
+from bitnet.quant import activation_quant, weight_quant
+from bitnet.train import Record, Trainer
+from bitnet.transformer import BitNetModel
+from bitnet.verdict import Verdict, checklist, final_counts, judge, preflight
+
+__all__ = [
+    "ARMS", "BROKEN", "FIX", "BitLinear", "BitNetConfig", "BitNetModel", "Corpus", "History", "HistoryError",
+    "ParameterError", "Plan", "Probe", "Recipe", "Record", "RunConfig", "Trainer", "Verdict", "activation_quant",
+    "checklist", "execute", "final_counts", "judge", "load_corpus", "measure", "preflight", "state", "weight_quant",
+]  # fmt: skip

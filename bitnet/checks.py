@@ -1,0 +1,96 @@
+"""Checks of what a caller passes in: one line naming the parameter, its value and what is allowed, before any work starts."""
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+
+__all__ = ["ParameterError", "boolean", "choice", "integer", "names", "number", "seeds"]
+
+
+class ParameterError(ValueError):
+    """A parameter has a value that is not allowed; the message is one line that says which, and what is."""
+
+    def __init__(self, name: str, value: object, allowed: str):
+        super().__init__(f"{name} = {value!r}: {allowed}")
+
+    def _render_traceback_(self) -> list[str]:
+        """Shown by IPython in place of a stack trace: the line says all there is to say."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+def number(name: str, value: object, at_least: float = -math.inf, at_most: float = math.inf) -> float:
+    """`value` as a finite float in [at_least, at_most]; text such as "1e-3", which YAML leaves a string, is converted."""
+    allowed = f"must be a number{_range(at_least, at_most)}"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ParameterError(name, value, allowed)
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        raise ParameterError(name, value, allowed) from None
+    if not math.isfinite(result) or not at_least <= result <= at_most:
+        raise ParameterError(name, value, allowed)
+    return result
+
+
+def integer(name: str, value: object, at_least: int | None = None, at_most: int | None = None) -> int:
+    """`value` as an int in [at_least, at_most]; 512.0, "512" and "2e4" count as the whole numbers they are."""
+    low = -math.inf if at_least is None else at_least
+    high = math.inf if at_most is None else at_most
+    allowed = f"must be a whole number{_range(low, high)}"
+    try:
+        result = number(name, value)
+    except ParameterError:
+        raise ParameterError(name, value, allowed) from None
+    if not result.is_integer() or not low <= result <= high:
+        raise ParameterError(name, value, allowed)
+    return int(value) if isinstance(value, int) else int(result)
+
+
+def boolean(name: str, value: object) -> bool:
+    """`value` if it is True or False."""
+    if not isinstance(value, bool):
+        raise ParameterError(name, value, "must be True or False")
+    return value
+
+
+def choice(name: str, value: object, allowed: Sequence[str]) -> str:
+    """`value` if it is one of `allowed`; otherwise the error suggests the nearest."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    near = difflib.get_close_matches(str(value), allowed, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ParameterError(name, value, f"must be one of {', '.join(allowed)}{hint}")
+
+
+def names(name: str, value: object, allowed: Sequence[str]) -> tuple[str, ...]:
+    """A comma-separated text, or a list, of distinct members of `allowed`."""
+    items = tuple(choice(name, item, allowed) for item in _items(value))
+    if not items or len(set(items)) != len(items):
+        raise ParameterError(name, value, f"must name one or more of {', '.join(allowed)}, each once")
+    return items
+
+
+def seeds(name: str, value: object) -> tuple[int, ...]:
+    """A comma-separated text, a list or a single whole number: distinct seeds, each at least 0."""
+    items = tuple(integer(name, item, 0, 2**31 - 1) for item in _items(value))
+    if not items or len(set(items)) != len(items):
+        raise ParameterError(name, value, "must be one or more different whole numbers, such as 0 or 0,1,2")
+    return items
+
+
+def _items(value: object) -> list[object]:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, Iterable):
+        return list(value)
+    return [value]
+
+
+def _range(low: float, high: float) -> str:
+    if math.isfinite(low) and math.isfinite(high):
+        return f" from {low} to {high}"
+    if math.isfinite(low):
+        return f" of at least {low}"
+    if math.isfinite(high):
+        return f" of at most {high}"
+    return ""

@@ -1,0 +1,127 @@
+"""Configuration: the sizes of a model, and everything that decides what one training run computes."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bitnet import checks
+from bitnet.arms import Recipe, recipe
+
+__all__ = ["GPT2_VOCABULARY", "BitNetConfig", "RunConfig"]
+
+GPT2_VOCABULARY = 50257
+
+# Raised when a change of code changes the numbers of a run, so that older run folders are not read back in its place.
+RECIPE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class BitNetConfig:
+    """Sizes and options of a `BitNetModel`; 0 for `num_kv_heads` or `ffn_hidden_size` means `num_heads` or `2 * hidden_size`.
+
+    `norm_placement` "double" normalises at the head of each sub-layer and again inside every BitLinear, as the seed does;
+    "inside" keeps the second only (BitNet b1.58 training tips, section 1). `quantize=False` makes both quantizers the
+    identity. Errors: `ParameterError` for sizes that do not fit together.
+    """
+
+    vocab_size: int = GPT2_VOCABULARY
+    hidden_size: int = 256
+    num_layers: int = 4
+    num_heads: int = 4
+    num_kv_heads: int = 0
+    ffn_hidden_size: int = 0
+    norm_eps: float = 1e-5
+    rope_theta: float = 10000.0
+    norm_placement: str = "double"
+    quantize: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "hidden_size", "num_layers", "num_heads"):
+            self._set(name, checks.integer(name, getattr(self, name), 1))
+        self._set("num_kv_heads", checks.integer("num_kv_heads", self.num_kv_heads, 0) or self.num_heads)
+        self._set("ffn_hidden_size", checks.integer("ffn_hidden_size", self.ffn_hidden_size, 0) or 2 * self.hidden_size)
+        self._set("norm_eps", checks.number("norm_eps", self.norm_eps, 0.0, 1.0))
+        self._set("rope_theta", checks.number("rope_theta", self.rope_theta, 1.0))
+        checks.choice("norm_placement", self.norm_placement, ("double", "inside"))
+        checks.boolean("quantize", self.quantize)
+        if self.hidden_size % (2 * self.num_heads):
+            allowed = f"must be a multiple of {2 * self.num_heads} (2 x {self.num_heads} heads)"
+            raise checks.ParameterError("hidden_size", self.hidden_size, allowed)
+        if self.num_heads % self.num_kv_heads:
+            raise checks.ParameterError("num_kv_heads", self.num_kv_heads, f"must divide num_heads ({self.num_heads})")
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden_size // self.num_heads
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run: two runs with equal `RunConfig`, corpus and kind of device compute the same numbers.
+
+    `eval_every=0` spreads 20 evaluations over the run; the plan's checkpoints are evaluated in any case. `seed` decides
+    the initial weights; the data comes in the order of the stream, as in the seed. `probe_positions` is the number of
+    held-out positions that the measures look at.
+    """
+
+    arm: str
+    hidden: int = 256
+    steps: int = 20000
+    seed: int = 0
+    corpus: str = "wikipedia-sample"
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 0
+    batch_size: int = 4
+    sequence_length: int = 32
+    eval_every: int = 0
+    probe_positions: int = 4096
+
+    def __post_init__(self) -> None:
+        recipe(self.arm)
+        minimum = {"hidden": 1, "steps": 8, "layers": 1, "heads": 1, "kv_heads": 0, "batch_size": 1,
+                   "sequence_length": 2, "eval_every": 0, "probe_positions": 1}  # fmt: skip
+        for name, low in minimum.items():
+            object.__setattr__(self, name, checks.integer(name, getattr(self, name), low))
+        object.__setattr__(self, "seed", checks.integer("seed", self.seed, 0, 2**31 - 1))
+        if self.hidden % (2 * self.heads):
+            allowed = f"must be a multiple of {2 * self.heads} (2 x {self.heads} heads)"
+            raise checks.ParameterError("hidden", self.hidden, allowed)
+        self.model()
+
+    @property
+    def recipe(self) -> Recipe:
+        return recipe(self.arm)
+
+    def model(self, vocab_size: int = GPT2_VOCABULARY) -> BitNetConfig:
+        """The sizes of this run's model."""
+        return BitNetConfig(
+            vocab_size=vocab_size,
+            hidden_size=self.hidden,
+            num_layers=self.layers,
+            num_heads=self.heads,
+            num_kv_heads=self.kv_heads,
+            quantize=self.recipe.quantize,
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+    def identity(self, corpus_fingerprint: str, device: str, precision: str = "float32") -> str:
+        """A name for the folder of this run: readable sizes, then a hash of all that decides its numbers.
+
+        The corpus counts by its content, not by its name, and the arm by its recipe.
+        """
+        facts = self.to_dict() | {
+            "corpus": corpus_fingerprint,
+            "recipe": self.recipe.to_dict(),
+            "recipe_version": RECIPE_VERSION,
+            "device": device,
+            "precision": precision,
+        }
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return f"{self.arm}-h{self.hidden}-t{self.steps}-s{self.seed}-{digest[:10]}"

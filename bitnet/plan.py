@@ -1,0 +1,105 @@
+"""A plan: which arms, seeds, size and length to train, and its execution run by run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bitnet import checks
+from bitnet.arms import ARMS, BROKEN, FIX
+from bitnet.config import RunConfig
+from bitnet.data import Corpus
+from bitnet.device import describe, pick
+from bitnet.history import History, HistoryWriter, default_runs_dir, find
+from bitnet.train import Record, Trainer
+
+__all__ = ["PLAN_STEPS", "QUICK_STEPS", "Plan", "execute"]
+
+PLAN_STEPS = 20000  # the brief's question is about this many
+QUICK_STEPS = 240  # a quick look on a CPU: three arms at hidden 256 in under three minutes on two cores
+QUICK_EVALUATIONS = 6
+
+Callback = Callable[[RunConfig, Record], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parameters of a study, checked and completed; the fields are those of the notebooks.
+
+    `steps=0` means the brief's 20 000 on a GPU and a quick look on a CPU. `arms` and `seeds` are comma-separated texts
+    or lists. Errors: `ParameterError`, one line, before any work starts.
+    """
+
+    hidden: int = 256
+    steps: int = 0
+    arms: Sequence[str] | str = (BROKEN, FIX, "adamw-0.0")
+    seeds: Sequence[int] | str | int = (0,)
+    corpus: str = "wikipedia-sample"
+    device: str = "auto"
+    runs_dir: str | Path = ""
+    quick: bool = field(init=False)
+    runs: tuple[RunConfig, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        device = pick(self.device)
+        steps = checks.integer("steps", self.steps, 0)
+        if 0 < steps < 8:
+            raise checks.ParameterError("steps", steps, "must be 0 (choose for me) or at least 8")
+        quick = steps == 0 and device.type == "cpu"
+        self._set("quick", quick)
+        self._set("steps", steps or (QUICK_STEPS if quick else PLAN_STEPS))
+        arms, seeds = checks.names("arms", self.arms, tuple(ARMS)), checks.seeds("seeds", self.seeds)
+        self._set("arms", arms)
+        self._set("seeds", seeds)
+        self._set("device", str(device))
+        self._set("runs_dir", Path(self.runs_dir).expanduser() if self.runs_dir else default_runs_dir())
+        every = self.steps // QUICK_EVALUATIONS if quick else 0
+        self._set(
+            "runs",
+            tuple(
+                RunConfig(arm=arm, hidden=self.hidden, steps=self.steps, seed=seed, corpus=self.corpus, eval_every=every)
+                for seed in seeds
+                for arm in arms
+            ),
+        )
+        self._set("hidden", self.runs[0].hidden)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def name(self) -> str:
+        """A folder name for what comes of this plan."""
+        return f"verify-h{self.hidden}-t{self.steps}"
+
+
+def execute(
+    plan: Plan, corpus: Corpus, callbacks: Sequence[Callback] = (), say: Callable[[str], None] = print
+) -> list[History]:
+    """Train every run of a plan, one after the other, and return their histories in order.
+
+    A run that is already complete in the runs folder is read back, not trained again.
+    """
+    return [_run(config, plan, corpus, callbacks, say) for config in plan.runs]
+
+
+def _run(config: RunConfig, plan: Plan, corpus: Corpus, callbacks: Sequence[Callback], say: Callable[[str], None]) -> History:
+    device = pick(plan.device)
+    identity = config.identity(corpus.fingerprint, device.type)
+    folder = Path(plan.runs_dir) / identity
+    if found := find(plan.runs_dir, identity):
+        say(f"{config.arm} (hidden {config.hidden}, seed {config.seed}): already trained, read back from {folder}")
+        return found
+    trainer = Trainer(config, corpus, plan.device)
+    facts = {
+        "identity": identity,
+        "corpus": corpus.facts(),
+        "device": describe(device) | {"precision": "float32"},
+        "epochs": config.steps * config.batch_size * config.sequence_length / len(corpus.train),
+        "parameters": sum(p.numel() for p in trainer.model.parameters()),
+    }
+    with HistoryWriter(folder, config, facts, trainer.probe.references) as writer:
+        for record in trainer:
+            writer(record)
+            for callback in callbacks:
+                callback(config, record)
+    return History.load(folder)

@@ -1,0 +1,128 @@
+"""The report of a study: traces, `verdict.json`, and one HTML page that opens offline with its plots working."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+import plotly.graph_objects as go
+from rich.console import Console
+from rich.table import Table
+
+from bitnet.history import History, HistoryError
+from bitnet.plan import Plan
+from bitnet.plots import diversity_figure, loss_figure, seed_probe_figure
+from bitnet.verdict import Finding, Verdict, checklist, final_counts
+
+__all__ = ["print_report", "read_report", "write_report"]
+
+QUESTION = "Does Stage-2 weight decay 0.0 cure degenerate decoding in BitNet b1.58 training?"
+
+
+def write_report(
+    folder: str | Path, plan: Plan, histories: Sequence[History], findings: Sequence[Finding], verdict: Verdict
+) -> Path:
+    """Write the bundle to `folder`, whole or not at all, in place of an earlier report; returns the folder.
+
+    Errors: `HistoryError` if `folder` exists and is not a report.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()) and not (folder / "verdict.json").exists():
+        raise HistoryError(f"{folder}: holds other files and no report; choose another report_dir")
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "traces").mkdir(parents=True)
+    for history in histories:
+        assert history.folder is not None
+        for name in ("trace.csv", "measures.csv", "manifest.json"):
+            target = partial / "traces" / f"{history.config.arm}-h{history.config.hidden}-s{history.config.seed}-{name}"
+            shutil.copyfile(history.folder / name, target)
+    (partial / "report.html").write_text(_page(plan, histories, findings, verdict), encoding="utf-8")
+    facts = {
+        "question": QUESTION,
+        **verdict.to_dict(),
+        "hidden": plan.hidden,
+        "steps": plan.steps,
+        "findings": [vars(finding) for finding in findings],
+        "final_counts": final_counts(histories).to_dict("records"),
+        "runs": [{"folder": str(h.folder), "status": h.status, "complete": h.complete} for h in histories],
+    }
+    (partial / "verdict.json").write_text(json.dumps(facts, indent=1) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.replace(folder)
+    return folder
+
+
+def read_report(folder: str | Path) -> dict:
+    """The facts of `verdict.json`. Errors: `HistoryError` where there is no report."""
+    path = Path(folder) / "verdict.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise HistoryError(f"{folder}: no finished report here ({error}); run 'make verify' first") from error
+
+
+def print_report(folder: str | Path, console: Console | None = None) -> None:
+    """The verdict, its reasons and the final counts of a report as tables in the terminal, and where its files are."""
+    facts = read_report(folder)
+    console = console or Console()
+    table = Table(title=f"Final token counts: hidden {facts['hidden']}, {facts['steps']} steps", title_justify="left")
+    rows = facts["final_counts"]
+    for column in rows[0] if rows else ():
+        table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    console.print(table)
+    checks = Table(title="Checks", title_justify="left", show_lines=False)
+    for column in ("arm", "check", "", "reason"):
+        checks.add_column(column)
+    for a in facts["assessments"]:
+        for i, check in enumerate(a["checks"]):
+            checks.add_row(
+                f"{a['arm']}, seed {a['seed']}" if not i else "", check["name"], _mark(check["passed"]), check["reason"]
+            )
+        checks.add_section()
+    console.print(checks)
+    console.print(
+        f"\n[bold]{facts['question']}[/bold]\n[bold]{facts['answer'].upper()}[/bold]: {facts['reason']}\n", highlight=False
+    )
+    for question, answer, reason in facts["sub_answers"]:
+        console.print(f"- {question} [bold]{answer}[/bold]: {reason}", highlight=False)
+    console.print(f"- The seed's own probe: {facts['seed_probe']}\n", highlight=False)
+    for name, what in (("report.html", "opens offline in a browser"), ("verdict.json", ""), ("traces", "what each run left")):
+        console.print(f"  {Path(folder) / name}  {what}", highlight=False, soft_wrap=True)
+
+
+def _page(plan: Plan, histories: Sequence[History], findings: Sequence[Finding], verdict: Verdict) -> str:
+    """The report as one HTML page, plotly's script included once; every text in it is escaped."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string((files("bitnet") / "report.html.j2").read_text(encoding="utf-8"))
+    figures = [diversity_figure(histories), loss_figure(histories), seed_probe_figure(histories)]
+    return template.render(
+        question=QUESTION,
+        plan=plan,
+        verdict=verdict,
+        findings=findings,
+        histories=histories,
+        mark=_mark,
+        final=_html_table(final_counts(histories)),
+        checklists=[(h.config, _html_table(checklist(h))) for h in histories],
+        figures=[_html_figure(figure, first=i == 0) for i, figure in enumerate(figures)],
+        manifest=histories[0].manifest,
+    )
+
+
+def _html_table(table: pd.DataFrame) -> str:
+    return table.to_html(index=False, border=0, na_rep="")
+
+
+def _html_figure(figure: go.Figure, first: bool) -> str:
+    return figure.to_html(full_html=False, include_plotlyjs=first)
+
+
+def _mark(passed: bool | None) -> str:
+    return {True: "yes", False: "NO", None: "open"}[passed]

@@ -1,0 +1,125 @@
+"""Training: one run as a stream of records. Nothing here draws, prints or judges."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from bitnet.arms import Recipe
+from bitnet.config import RunConfig
+from bitnet.data import Corpus
+from bitnet.device import keep_freed_memory, pick
+from bitnet.diversity import Probe, measure
+from bitnet.head import head_loss
+from bitnet.schedule import evaluation_steps, learning_rate, weight_decay
+from bitnet.transformer import BitNetModel
+
+__all__ = ["Record", "Trainer", "batch", "clip_scale", "initial_model", "loss_and_gradients"]
+
+REPORT_EVERY = 10  # updates between records; each costs one wait for the device
+
+
+@dataclass(frozen=True)
+class Record:
+    """The run after update `step`: the loss of that update's batch (nats), its rates, and the measures if it was evaluated."""
+
+    step: int
+    loss: float
+    lr: float
+    wd: float
+    measures: dict[str, float] = field(default_factory=dict)
+
+
+def batch(stream: Tensor, step: int, batch_size: int, length: int) -> Tensor:
+    """Update t = 1, 2, ... reads the t-th consecutive piece of `stream` [N], as [batch_size, length]; the end wraps around."""
+    size = batch_size * length
+    start = (step - 1) * size % len(stream)
+    if start + size <= len(stream):
+        return stream[start : start + size].view(batch_size, length)
+    positions = torch.arange(start, start + size, device=stream.device) % len(stream)
+    return stream[positions].view(batch_size, length)
+
+
+def initial_model(config: RunConfig, vocab_size: int) -> BitNetModel:
+    """The model before its first update: the same weights for every arm of a seed, on every device."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return BitNetModel(config.model(vocab_size))
+
+
+def loss_and_gradients(model: BitNetModel, ids: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy (nats) of the B * (S - 1) next tokens of `ids` [B, S]; sets every parameter's gradient."""
+    features = model.features(ids)[:, :-1].flatten(0, 1)
+    weight = model.lm_head.weight
+    loss, by_features, by_weight = head_loss(features.detach(), weight, ids[:, 1:].flatten(), label_smoothing)
+    features.backward(by_features)
+    weight.grad = by_weight
+    return loss
+
+
+def clip_scale(parameters: Iterable[Tensor], clip_norm: float) -> Tensor:
+    """What gradients are divided by so that their global norm is at most `clip_norm` (Pascanu et al. 2013, algorithm 1).
+
+    As `torch.nn.utils.clip_grad_norm_`, without its pass over the gradients: the fused optimizer divides as it reads.
+    """
+    squares = [torch.dot(p.grad.flatten(), p.grad.flatten()) for p in parameters if p.grad is not None]
+    norm = torch.stack(squares).sum().sqrt()
+    return ((norm + 1e-6) / clip_norm).clamp(min=1.0)
+
+
+class Trainer:
+    """One run: iterate to train it, and receive a `Record` every few updates.
+
+    The records at the run's evaluation steps carry the measures. `model` and `optimizer` may be looked at between
+    records. Errors: `ParameterError` for a device that is not there.
+    """
+
+    def __init__(self, config: RunConfig, corpus: Corpus, device: str = "auto"):
+        self.config = config
+        self.recipe = config.recipe
+        self.device = pick(device)
+        self.stream = corpus.train.to(self.device)
+        self.probe = Probe.from_corpus(corpus, config.probe_positions, config.sequence_length)
+        self.model = initial_model(config, corpus.vocab_size).to(self.device)
+        self.optimizer = make_optimizer(self.model, self.recipe)
+        self.no_inf = torch.zeros((), device=self.device)  # the fused optimizer wants it beside a gradient scale
+        self.evaluations = frozenset(evaluation_steps(config.steps, config.eval_every))
+
+    def __iter__(self) -> Iterator[Record]:
+        keep_freed_memory()
+        for step in range(1, self.config.steps + 1):
+            loss = self.update(step)
+            if step in self.evaluations:
+                yield self._record(step, loss, measure(self.model, self.probe))
+            elif step % REPORT_EVERY == 0:
+                yield self._record(step, loss, {})
+
+    def rates(self, step: int) -> tuple[float, float]:
+        """Learning rate and weight decay of update `step`."""
+        recipe, total = self.recipe, self.config.steps
+        lr = learning_rate(step, total, recipe.peak_lr)
+        return lr, weight_decay(step, total, recipe.stage1_decay, recipe.stage2_decay)
+
+    def update(self, step: int) -> Tensor:
+        """Update number `step`; the loss before it, still on the device."""
+        group = self.optimizer.param_groups[0]
+        group["lr"], group["weight_decay"] = self.rates(step)
+        ids = batch(self.stream, step, self.config.batch_size, self.config.sequence_length)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = loss_and_gradients(self.model, ids, self.recipe.label_smoothing)
+        # The attributes by which a GradScaler hands its scale to a fused optimizer; torch declares them nowhere.
+        self.optimizer.grad_scale = clip_scale(self.model.parameters(), self.recipe.clip_norm)  # type: ignore[attr-defined]
+        self.optimizer.found_inf = self.no_inf  # type: ignore[attr-defined]
+        self.optimizer.step()
+        return loss
+
+    def _record(self, step: int, loss: Tensor, measures: dict[str, float]) -> Record:
+        return Record(step, loss.item(), *self.rates(step), measures)
+
+
+def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
+    """Adam or AdamW over every parameter; its learning rate and decay are set anew at each update."""
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    betas = (recipe.beta1, recipe.beta2)
+    return kind(model.parameters(), lr=recipe.peak_lr, betas=betas, eps=recipe.eps, fused=True)

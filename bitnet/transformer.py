@@ -1,0 +1,115 @@
+"""The seed's BitNet b1.58 language model: a small Llama-like decoder whose block projections are BitLinear."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bitnet.config import BitNetConfig
+from bitnet.linear import BitLinear
+
+__all__ = ["Attention", "BitNetModel", "Block", "FeedForward"]
+
+
+def rotary_tables(length: int, head_dim: int, theta: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [length, head_dim / 2] of the rotary angles position * theta^(-2i/d) (Su et al. 2021, eq. 15)."""
+    frequency = 1.0 / theta ** (torch.arange(0, head_dim, 2, device=device) / head_dim)
+    angle = torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequency)
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding of [B, heads, S, d] in half-split form: first half real, second half imaginary."""
+    real, imaginary = x.chunk(2, dim=-1)
+    return torch.cat([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=-1)
+
+
+def outer_norm(config: BitNetConfig) -> nn.Module:
+    """The norm at the head of a sub-layer; the identity where only BitLinear normalises."""
+    if config.norm_placement == "inside":
+        return nn.Identity()
+    return nn.RMSNorm(config.hidden_size, eps=config.norm_eps)
+
+
+class Attention(nn.Module):
+    """Causal self-attention with rotary positions and grouped KV heads: [B, S, H] -> [B, S, H].
+
+    The fused projection yields q, k, v in that order; each KV head serves heads / kv_heads neighbouring query heads.
+    Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for the grouping.
+    """
+
+    def __init__(self, config: BitNetConfig):
+        super().__init__()
+        self.heads, self.kv_heads, self.head_dim = config.num_heads, config.num_kv_heads, config.head_dim
+        width = (self.heads + 2 * self.kv_heads) * self.head_dim
+        self.norm = outer_norm(config)
+        self.qkv_proj = BitLinear(config.hidden_size, width, config.norm_eps, config.quantize)
+        self.out_proj = BitLinear(config.hidden_size, config.hidden_size, config.norm_eps, config.quantize)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        batch, length, hidden = x.shape
+        qkv = self.qkv_proj(self.norm(x)).view(batch, length, -1, self.head_dim).transpose(1, 2)
+        q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if self.kv_heads != self.heads:
+            k = k.repeat_interleave(self.heads // self.kv_heads, dim=1)
+            v = v.repeat_interleave(self.heads // self.kv_heads, dim=1)
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out_proj(out.transpose(1, 2).reshape(batch, length, hidden))
+
+
+class FeedForward(nn.Module):
+    """Gated squared-ReLU feed-forward: [B, S, H] -> [B, S, H], down(relu(gate)^2 * up) (So et al. 2021; Shazeer 2020)."""
+
+    def __init__(self, config: BitNetConfig):
+        super().__init__()
+        self.norm = outer_norm(config)
+        self.gate_up = BitLinear(config.hidden_size, 2 * config.ffn_hidden_size, config.norm_eps, config.quantize)
+        self.down = BitLinear(config.ffn_hidden_size, config.hidden_size, config.norm_eps, config.quantize)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(self.norm(x)).chunk(2, dim=-1)
+        return self.down(F.relu(gate).square() * up)
+
+
+class Block(nn.Module):
+    """One decoder layer: x + Attention(x), then x + FeedForward(x)."""
+
+    def __init__(self, config: BitNetConfig):
+        super().__init__()
+        self.attention = Attention(config)
+        self.feedforward = FeedForward(config)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        x = x + self.attention(x, cos, sin)
+        return x + self.feedforward(x)
+
+
+class BitNetModel(nn.Module):
+    """Token ids [B, S] -> logits [B, S, V].
+
+    Parameter names and shapes are the seed's, so that its state dicts load with `strict=True`. Initialisation is
+    PyTorch's own: standard normal embeddings, Kaiming-uniform (a = sqrt 5) projections, ones for the norms. Embedding
+    and head are not quantized and not tied.
+    """
+
+    def __init__(self, config: BitNetConfig):
+        super().__init__()
+        self.config = config
+        self.token_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.final_norm = nn.RMSNorm(config.hidden_size, eps=config.norm_eps)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    def features(self, input_ids: Tensor) -> Tensor:
+        """Token ids [B, S] -> the normalised hidden states [B, S, H] that the head reads."""
+        cos, sin = rotary_tables(
+            input_ids.shape[1], self.config.head_dim, self.config.rope_theta, self.token_embeddings.weight.device
+        )
+        x = self.token_embeddings(input_ids)
+        cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+        for block in self.blocks:
+            x = block(x, cos, sin)
+        return self.final_norm(x)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        return self.lm_head(self.features(input_ids))

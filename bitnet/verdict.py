@@ -1,0 +1,329 @@
+"""The verdict: pure functions from a plan and its histories to findings, checks and one answer with its reasons."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from bitnet.arms import ARMS, BROKEN, FIX
+from bitnet.config import RunConfig
+from bitnet.diversity import DIVERSE_UNIQUE_TOKENS, SEED_PROMPTS
+from bitnet.history import History
+from bitnet.plan import PLAN_STEPS
+from bitnet.schedule import MAX_WARMUP, checkpoints, stage_boundary, warmup_steps
+
+__all__ = ["ANSWERS", "Assessment", "Check", "Finding", "Verdict", "assess", "checklist", "final_counts", "judge", "preflight"]
+
+ANSWERS = ("works", "does not work", "inconclusive")
+
+WORKS_BAR = DIVERSE_UNIQUE_TOKENS  # the brief: "256-hidden step 20k shows >50 tokens"
+FAILS_BAR = 10  # the brief: "step 20k shows <10 tokens"
+MIN_POSITIONS = 4096  # a probe this long can count far beyond the bar, and its text has over a thousand distinct tokens
+LAST_QUARTER = 0.25  # of Stage 2: where diversity has to hold, so that a recovery that fades does not pass
+LARGE_VOCABULARY = 1000  # beyond this most rows get no gradient in most updates of a few hundred tokens
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a preflight has to say before a step is paid for; `level` is "warning" or "note"."""
+
+    level: str
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question put to one run: True, False, or None where the run cannot answer it."""
+
+    name: str
+    passed: bool | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The checks of one run and what they amount to: healthy, degenerate, undecided or unfinished."""
+
+    arm: str
+    hidden: int
+    seed: int
+    steps: int
+    outcome: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to the brief's question, why, and what it rests on.
+
+    `indication` is what the same checks would have answered had these runs been as long as the plan.
+    """
+
+    answer: str
+    reason: str
+    indication: str
+    sub_answers: tuple[tuple[str, str, str], ...]  # question, answer, reason
+    seed_probe: str
+    assessments: tuple[Assessment, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def preflight(runs: Sequence[RunConfig], corpus_facts: dict[str, object], vocab_size: int) -> list[Finding]:
+    """What keeps these runs from answering the question, known before any of them starts."""
+    config = runs[0]
+    arms = {run.arm for run in runs}
+    boundary, steps = stage_boundary(config.steps), config.steps
+    found = []
+
+    def say(level: str, subject: str, message: str) -> None:
+        found.append(Finding(level, subject, message))
+
+    if steps < PLAN_STEPS:
+        say("warning", "length", f"{steps} of the plan's {PLAN_STEPS} steps: this run can point to an answer, not give one")
+    if config.probe_positions < MIN_POSITIONS:
+        say(
+            "warning",
+            "probe",
+            f"{config.probe_positions} positions; fewer than {MIN_POSITIONS} make low counts likely by chance",
+        )
+    if config.probe_positions <= WORKS_BAR:
+        say("warning", "probe ceiling", f"{config.probe_positions} positions cannot count above the bar of {WORKS_BAR}")
+    say(
+        "note", "the seed's probe",
+        f"{SEED_PROMPTS} prompts count to {SEED_PROMPTS} at most, below the bar of {WORKS_BAR}: no run could ever pass it; "
+        "it is shown, and not used",
+    )  # fmt: skip
+    epochs = steps * config.batch_size * config.sequence_length / int(str(corpus_facts["train_tokens"]))
+    if epochs > 1:
+        say("note", "data", f"the text is shorter than the run and will be read {epochs:.1f} times")
+    if warmup_steps(steps) < MAX_WARMUP:
+        say("warning", "schedule", f"warm-up takes {warmup_steps(steps)} steps instead of the seed's {MAX_WARMUP}")
+    say(
+        "note", "checkpoints",
+        f"the stage switch of this run is after step {boundary}; the brief's steps 5k and 6k belong to a 10k run, so its "
+        f"checkpoints are placed relative to the switch",
+    )  # fmt: skip
+    coupled = sorted(arm for arm in arms if ARMS[arm].optimizer == "adam" and ARMS[arm].stage1_decay > 0)
+    if coupled and vocab_size > LARGE_VOCABULARY:
+        say(
+            "warning", "coupled decay",
+            f"{', '.join(coupled)}: Adam turns an L2 penalty into a step of about the learning rate on every weight that gets "
+            f"no gradient, whatever the coefficient; with {vocab_size} tokens that is most of embedding and head",
+        )  # fmt: skip
+    if FIX not in arms:
+        say("warning", "arms", f"without {FIX}, the fix, there is nothing to judge")
+    if BROKEN not in arms:
+        say("warning", "control", f"without {BROKEN}, the broken setting, nothing shows that there was something to cure")
+    if all(ARMS[arm].optimizer == "adam" for arm in arms):
+        say("warning", "control", "no AdamW arm: the kind of decay cannot be told from its coefficient")
+    if all(ARMS[arm].quantize for arm in arms):
+        say("note", "control", "no full-precision arm (fp-l2-0.0): this run cannot tell whether quantization plays a part")
+    if len({run.seed for run in runs}) == 1:
+        say("note", "seeds", "one seed: no spread between initial weights will be seen")
+    return found
+
+
+def assess(history: History) -> Assessment:
+    """The checks of one run, and its outcome."""
+    config, references = history.config, history.references
+    checks = [
+        Check("trained to the end", history.complete, f"status {history.status}"),
+        Check("as long as the plan", config.steps >= PLAN_STEPS, f"{config.steps} of {PLAN_STEPS} steps"),
+    ]
+    if not history.complete:
+        return Assessment(config.arm, config.hidden, config.seed, config.steps, "unfinished", tuple(checks))
+
+    last = history.rows()[-1]
+    ceiling, unigram = references["unique_tokens_ceiling"], references["unigram_loss"]
+    late = last_quarter(history)
+    lowest, states = int(late.unique_tokens.min()), history.states[late.index]
+    bad = sorted(set(states) & {"dead", "collapsed"})
+    checks += [
+        Check("the probe can count to the bar", ceiling > WORKS_BAR, f"ceiling {ceiling:.0f}, bar {WORKS_BAR}"),
+        Check("learned", last["val_loss"] < unigram, f"held-out loss {last['val_loss']:.2f}, unigram model {unigram:.2f}"),
+        _against_bars("diverse at the last step", int(last["unique_tokens"]), ceiling),
+        _against_bars("sustained over the last quarter of Stage 2", lowest, ceiling, "lowest of "),
+        Check(
+            "neither dead nor collapsed there", not bad,
+            f"{' and '.join(bad)} at {int(states.isin(bad).sum())} of {len(states)} evaluations" if bad
+            else f"{', '.join(sorted(set(states)))} at all {len(states)} evaluations",
+        ),
+    ]  # fmt: skip
+    passed = [check.passed for check in checks if check.name != "as long as the plan"]
+    outcome = "degenerate" if False in passed else "undecided" if None in passed else "healthy"
+    return Assessment(config.arm, config.hidden, config.seed, config.steps, outcome, tuple(checks))
+
+
+def last_quarter(history: History) -> pd.DataFrame:
+    """The evaluations in the last quarter of Stage 2, the last step included."""
+    boundary, total = stage_boundary(history.config.steps), history.config.steps
+    return history.measures[history.measures.step > total - LAST_QUARTER * (total - boundary)]
+
+
+def judge(histories: Sequence[History]) -> Verdict:
+    """Does Stage-2 weight decay 0.0 cure degenerate decoding? The answer, from the runs of `l2-0.0` and their controls.
+
+    "works" takes all of: every run of the fix complete, as long as the plan, healthy by every check, and the broken
+    setting trained at the same size and found degenerate (else nothing was cured). One degenerate run of full length
+    is enough for "does not work". All else is "inconclusive".
+    """
+    assessments = tuple(assess(history) for history in histories)
+    fix = [a for a in assessments if a.arm == FIX]
+    broken = [a for a in assessments if a.arm == BROKEN]
+    indication, why = _answer(fix, broken)
+    short = sorted({a.steps for a in fix if a.steps < PLAN_STEPS})
+    if indication != "inconclusive" and short:
+        answer = "inconclusive"
+        reason = f"{short[0]} of the plan's {PLAN_STEPS} steps were trained. So far this points to: {indication}. {why}"
+    else:
+        answer, reason = indication, why
+    return Verdict(
+        answer, reason, indication, _sub_answers(histories, assessments), _seed_probe(histories), assessments
+    )  # fmt: skip
+
+
+def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> tuple[str, str]:
+    """The answer these runs give whatever their length, and the reason."""
+    if not fix:
+        return "inconclusive", f"No run of {FIX}, the fix, was given."
+    unfinished = [a for a in (*fix, *broken) if a.outcome == "unfinished"]
+    if unfinished:
+        return "inconclusive", f"{_label(unfinished[0])} did not finish: {unfinished[0].checks[0].reason}."
+    degenerate = [a for a in fix if a.outcome == "degenerate"]
+    if degenerate:
+        failed = [f"{check.name}: {check.reason}" for check in degenerate[0].checks[2:] if check.passed is False]
+        return "does not work", f"{_label(degenerate[0])} fails on {'; '.join(failed)}."
+    undecided = [a for a in fix if a.outcome == "undecided"]
+    if undecided:
+        open_checks = [f"{check.name}: {check.reason}" for check in undecided[0].checks if check.passed is None]
+        return "inconclusive", f"{_label(undecided[0])} lies between the bars on {'; '.join(open_checks)}."
+    sizes = {a.hidden for a in fix}
+    if sizes - {a.hidden for a in broken}:
+        return "inconclusive", f"{FIX} is healthy, but {BROKEN} was not trained beside it: a cure needs a disease."
+    if not all(a.outcome == "degenerate" for a in broken if a.hidden in sizes):
+        return "inconclusive", f"{FIX} is healthy, but so is {BROKEN}, or nearly: there was nothing to cure."
+    return "works", f"Every run of {FIX} passes every check, and {BROKEN} beside it is degenerate."
+
+
+def _sub_answers(
+    histories: Sequence[History], assessments: Sequence[Assessment]
+) -> tuple[tuple[str, str, str], ...]:  # fmt: skip
+    """The brief's three sub-questions, with answer and reason."""
+    fix = [h for h in histories if h.config.arm == FIX and h.complete]
+    outcomes: dict[int, set[str]] = defaultdict(set)
+    for a in assessments:
+        if a.arm == FIX:
+            outcomes[a.hidden].add(a.outcome)
+    return (
+        ("Does it stay diverse through the whole of Stage 2?", *_stays_diverse(fix)),
+        ("Is it the same at every size?", *_same_at_every_size(outcomes)),
+        ("Are more changes needed?", *_more_changes(histories, assessments)),
+    )
+
+
+def _stays_diverse(fix: Sequence[History]) -> tuple[str, str]:
+    if not fix:
+        return "not known", f"no complete run of {FIX}"
+    parts, all_diverse = [], True
+    for history in fix:
+        after = history.measures.step > stage_boundary(history.config.steps)
+        diverse = history.states[after] == "diverse"
+        all_diverse &= bool(diverse.all())
+        where = f"hidden {history.config.hidden}, seed {history.config.seed}"
+        parts.append(f"{where}: diverse at {int(diverse.sum())} of {len(diverse)} evaluations in Stage 2")
+    return "yes" if all_diverse else "no", "; ".join(parts)
+
+
+def _same_at_every_size(outcomes: dict[int, set[str]]) -> tuple[str, str]:
+    parts = "; ".join(f"hidden {hidden}: {', '.join(sorted(found))}" for hidden, found in sorted(outcomes.items()))
+    if len(outcomes) < 2:
+        return "not known", f"{parts or 'no size'}; it takes at least two sizes"
+    return "yes" if len(set.union(*outcomes.values())) == 1 else "no", parts
+
+
+def _more_changes(histories: Sequence[History], assessments: Sequence[Assessment]) -> tuple[str, str]:
+    """Whether the fix alone is enough, and which other arm did better."""
+    done = [(h, a) for h, a in zip(histories, assessments, strict=True) if h.complete]
+    fix = [(h, a) for h, a in done if a.arm == FIX]
+    if not fix:
+        return "not known", f"no complete run of {FIX}"
+    stage1 = [s for h, _ in fix for s in h.states[(h.measures.step > 1) & (h.measures.step <= stage_boundary(h.config.steps))]]
+    lost = sum(s in ("dead", "collapsed") for s in stage1)
+    parts = [f"Stage 1 of {FIX} is dead or collapsed at {lost} of {len(stage1)} evaluations"]
+    fix_loss = min(h.rows()[-1]["val_loss"] for h, _ in fix)
+    better = sorted({a.arm for h, a in done if a.arm != FIX and h.rows()[-1]["val_loss"] < fix_loss})
+    parts.append(f"lower final held-out loss than {FIX} ({fix_loss:.2f}): {', '.join(better) or 'no other arm here'}")
+    healthy = sorted({a.arm for _, a in done if a.outcome == "healthy"})
+    parts.append(f"healthy by every check: {', '.join(healthy) or 'no arm here'}")
+    enough = all(a.outcome == "healthy" for _, a in fix) and not lost
+    return "no" if enough else "yes", "; ".join(parts)
+
+
+def _seed_probe(histories: Sequence[History]) -> str:
+    """What the brief's own probe and bars say of the fix, taken literally."""
+    counts = [int(h.rows()[-1]["unique_predictions"]) for h in histories if h.config.arm == FIX and h.complete]
+    if not counts:
+        return f"No complete run of {FIX}."
+    shown = ", ".join(map(str, counts))
+    said = "does not work" if min(counts) < FAILS_BAR else "neither bar reached"
+    return (
+        f"{shown} of {SEED_PROMPTS} distinct: {said} by the brief's bars (>{WORKS_BAR} works, <{FAILS_BAR} does not). "
+        f"{SEED_PROMPTS} prompts cannot reach {WORKS_BAR}, and a dead network scores highest on them."
+    )
+
+
+def checklist(history: History) -> pd.DataFrame:
+    """The plan's checkpoints of one run: what the brief expected there, and what was measured."""
+    expected = {
+        "early in Stage 1": "16-20 of 20 on the seed's probe",
+        "end of Stage 1": "about 2 (collapse)",
+        "after the switch": "more than 8 (recovery)",
+        "middle of Stage 2": "stays up",
+        "last step": f"more than {WORKS_BAR}",
+    }
+    ceiling = history.references["unique_tokens_ceiling"]
+    rows = []
+    for name, step in checkpoints(history.config.steps).items():
+        row: dict[str, object] = {"checkpoint": name, "step": step, "the brief expects": expected[name]}
+        if found := history.at(step):
+            row |= {
+                f"seed's probe (of {SEED_PROMPTS})": int(found["unique_predictions"]),
+                f"unique tokens (of {ceiling:.0f})": int(found["unique_tokens"]),
+                "held-out loss": round(found["val_loss"], 2),
+            }
+        row["state"] = history.states[history.measures.step == step].iloc[0] if found else "not reached"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def final_counts(histories: Sequence[History]) -> pd.DataFrame:
+    """One row a run: the token counts at its last evaluation, with its loss, state and outcome."""
+    rows = []
+    for history in histories:
+        if not len(history.measures):
+            continue
+        last = history.rows()[-1]
+        rows.append({
+            "arm": history.config.arm, "hidden": history.config.hidden, "seed": history.config.seed, "step": int(last["step"]),
+            "seed's probe": int(last["unique_predictions"]), "unique tokens": int(last["unique_tokens"]),
+            "effective tokens": round(last["effective_tokens"], 1), "top-1 share": round(last["top1_share"], 2),
+            "context (nats)": round(last["context_information"], 2), "held-out loss": round(last["val_loss"], 2),
+            "state": history.states.iloc[-1], "outcome": assess(history).outcome,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _against_bars(name: str, count: int, ceiling: float, what: str = "") -> Check:
+    """Above the upper bar, below the lower one, or neither."""
+    passed = True if count > WORKS_BAR else False if count < FAILS_BAR else None
+    return Check(
+        name, passed, f"{what}{count} unique tokens of {ceiling:.0f} (works above {WORKS_BAR}, fails below {FAILS_BAR})"
+    )
+
+
+def _label(a: Assessment) -> str:
+    return f"{a.arm} at hidden {a.hidden}, seed {a.seed}"
