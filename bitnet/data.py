@@ -91,7 +91,7 @@ def load_corpus(name: str = "wikipedia-sample", cache_dir: str | Path = "", say:
     path = folder / f"tokens-{key}.npy"
     tokens, fingerprint = _read_cache(path)
     if tokens is None:
-        say(f"Tokenising {name} (once; kept in {folder}) ...")
+        say(f"Tokenising {name}, once ...")
         ids = np.array([i for text in encode(read()) for i in text], dtype=np.uint16)
         if len(ids) < MIN_TOKENS:
             raise checks.ParameterError("corpus", name, f"must hold at least {MIN_TOKENS} tokens, and has {len(ids)}")

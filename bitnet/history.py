@@ -63,7 +63,8 @@ class History:
     @property
     def complete(self) -> bool:
         """Whether the run reached its last step and said so."""
-        return self.status == "complete" and len(self.measures) > 0 and self.measures.step.iloc[-1] == self.config.steps
+        reached = int(self.measures.step.iloc[-1]) if len(self.measures) else 0
+        return self.status == "complete" and reached == self.config.steps
 
     @property
     def states(self) -> pd.Series:

@@ -119,7 +119,7 @@ def _curves(histories: Sequence[History], measure: str, title: str, label: str) 
 def _level(figure: go.Figure, y: float, text: str, log: bool = False) -> None:
     """A labelled horizontal reference line; plotly places annotations on a log axis by their exponent."""
     figure.add_shape(
-        type="line", xref="paper", x0=0, x1=1, y0=y, y1=y, line={"color": "#777", "dash": "dash", "width": 1}, layer="below"
+        type="line", xref="paper", x0=0, x1=1, y0=y, y1=y, line={"color": "#777", "dash": "dash", "width": 1}, layer="between"
     )
     figure.add_annotation(
         xref="paper", x=1, xanchor="right", y=math.log10(y) if log else y, yanchor="bottom", text=text, showarrow=False,

@@ -20,6 +20,8 @@ from bitnet.verdict import Finding, Verdict, checklist, final_counts
 
 __all__ = ["print_report", "read_report", "write_report"]
 
+_TERMINAL_COLUMNS = ("seed's probe", "unique tokens", "effective tokens", "held-out loss", "state")
+
 QUESTION = "Does Stage-2 weight decay 0.0 cure degenerate decoding in BitNet b1.58 training?"
 
 
@@ -67,34 +69,28 @@ def read_report(folder: str | Path) -> dict:
 
 
 def print_report(folder: str | Path, console: Console | None = None) -> None:
-    """The verdict, its reasons and the final counts of a report as tables in the terminal, and where its files are."""
+    """The verdict of a report, its reasons and the final counts, as tables in the terminal; then where its files are."""
     facts = read_report(folder)
-    console = console or Console()
-    table = Table(title=f"Final token counts: hidden {facts['hidden']}, {facts['steps']} steps", title_justify="left")
-    rows = facts["final_counts"]
-    for column in rows[0] if rows else ():
-        table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    console.print(table)
-    checks = Table(title="Checks", title_justify="left", show_lines=False)
-    for column in ("arm", "check", "", "reason"):
-        checks.add_column(column)
+    console = console or Console(highlight=False)
+    counts = Table(title=f"Final token counts: hidden {facts['hidden']}, {facts['steps']} steps", title_justify="left")
+    counts.add_column("arm, seed")
+    for column in _TERMINAL_COLUMNS:
+        counts.add_column(column, justify="right")
+    for row in facts["final_counts"]:
+        counts.add_row(f"{row['arm']}, {row['seed']}", *(str(row[column]) for column in _TERMINAL_COLUMNS))
+    outcomes = Table(title="Checks", title_justify="left")
+    for column in ("arm, seed", "outcome", "what it fails, or leaves open"):
+        outcomes.add_column(column)
     for a in facts["assessments"]:
-        for i, check in enumerate(a["checks"]):
-            checks.add_row(
-                f"{a['arm']}, seed {a['seed']}" if not i else "", check["name"], _mark(check["passed"]), check["reason"]
-            )
-        checks.add_section()
-    console.print(checks)
-    console.print(
-        f"\n[bold]{facts['question']}[/bold]\n[bold]{facts['answer'].upper()}[/bold]: {facts['reason']}\n", highlight=False
-    )
+        not_passed = [c["name"] + (" (open)" if c["passed"] is None else "") for c in a["checks"] if not c["passed"]]
+        outcomes.add_row(f"{a['arm']}, {a['seed']}", a["outcome"], "; ".join(not_passed))
+    console.print(counts, outcomes)
+    console.print(f"\n[bold]{facts['question']}\n{facts['answer'].upper()}[/bold]: {facts['reason']}\n")
     for question, answer, reason in facts["sub_answers"]:
-        console.print(f"- {question} [bold]{answer}[/bold]: {reason}", highlight=False)
-    console.print(f"- The seed's own probe: {facts['seed_probe']}\n", highlight=False)
+        console.print(f"- {question} [bold]{answer}[/bold]: {reason}")
+    console.print(f"- The seed's own probe: {facts['seed_probe']}\n")
     for name, what in (("report.html", "opens offline in a browser"), ("verdict.json", ""), ("traces", "what each run left")):
-        console.print(f"  {Path(folder) / name}  {what}", highlight=False, soft_wrap=True)
+        console.print(f"  {Path(folder) / name}  {what}".rstrip(), soft_wrap=True)
 
 
 def _page(plan: Plan, histories: Sequence[History], findings: Sequence[Finding], verdict: Verdict) -> str:

@@ -21,6 +21,7 @@ WORKS_BAR = DIVERSE_UNIQUE_TOKENS  # the brief: "256-hidden step 20k shows >50 t
 FAILS_BAR = 10  # the brief: "step 20k shows <10 tokens"
 MIN_POSITIONS = 4096  # a probe this long can count far beyond the bar, and its text has over a thousand distinct tokens
 LAST_QUARTER = 0.25  # of Stage 2: where diversity has to hold, so that a recovery that fades does not pass
+PLAN_LENGTH = "as long as the plan"  # the one check that a shorter run fails by being short
 LARGE_VOCABULARY = 1000  # beyond this most rows get no gradient in most updates of a few hundred tokens
 
 
@@ -44,7 +45,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Assessment:
-    """The checks of one run and what they amount to: healthy, degenerate, undecided or unfinished."""
+    """The checks of one run and what they amount to: it passes, fails, stays open between the bars, or is unfinished."""
 
     arm: str
     hidden: int
@@ -132,7 +133,7 @@ def assess(history: History) -> Assessment:
     config, references = history.config, history.references
     checks = [
         Check("trained to the end", history.complete, f"status {history.status}"),
-        Check("as long as the plan", config.steps >= PLAN_STEPS, f"{config.steps} of {PLAN_STEPS} steps"),
+        Check(PLAN_LENGTH, config.steps >= PLAN_STEPS, f"{config.steps} of {PLAN_STEPS} steps"),
     ]
     if not history.complete:
         return Assessment(config.arm, config.hidden, config.seed, config.steps, "unfinished", tuple(checks))
@@ -143,8 +144,8 @@ def assess(history: History) -> Assessment:
     lowest, states = int(late.unique_tokens.min()), history.states[late.index]
     bad = sorted(set(states) & {"dead", "collapsed"})
     checks += [
-        Check("the probe can count to the bar", ceiling > WORKS_BAR, f"ceiling {ceiling:.0f}, bar {WORKS_BAR}"),
-        Check("learned", last["val_loss"] < unigram, f"held-out loss {last['val_loss']:.2f}, unigram model {unigram:.2f}"),
+        Check("the probe can count to the bar", bool(ceiling > WORKS_BAR), f"ceiling {ceiling:.0f}, bar {WORKS_BAR}"),
+        Check("learned", bool(last["val_loss"] < unigram), f"loss {last['val_loss']:.2f}, unigram model {unigram:.2f}"),
         _against_bars("diverse at the last step", int(last["unique_tokens"]), ceiling),
         _against_bars("sustained over the last quarter of Stage 2", lowest, ceiling, "lowest of "),
         Check(
@@ -153,8 +154,8 @@ def assess(history: History) -> Assessment:
             else f"{', '.join(sorted(set(states)))} at all {len(states)} evaluations",
         ),
     ]  # fmt: skip
-    passed = [check.passed for check in checks if check.name != "as long as the plan"]
-    outcome = "degenerate" if False in passed else "undecided" if None in passed else "healthy"
+    passed = [check.passed for check in checks if check.name != PLAN_LENGTH]
+    outcome = "fails" if False in passed else "open" if None in passed else "passes"
     return Assessment(config.arm, config.hidden, config.seed, config.steps, outcome, tuple(checks))
 
 
@@ -167,9 +168,9 @@ def last_quarter(history: History) -> pd.DataFrame:
 def judge(histories: Sequence[History]) -> Verdict:
     """Does Stage-2 weight decay 0.0 cure degenerate decoding? The answer, from the runs of `l2-0.0` and their controls.
 
-    "works" takes all of: every run of the fix complete, as long as the plan, healthy by every check, and the broken
-    setting trained at the same size and found degenerate (else nothing was cured). One degenerate run of full length
-    is enough for "does not work". All else is "inconclusive".
+    "works" takes all of: every run of the fix complete, as long as the plan, passing every check, and the broken
+    setting trained at the same size and failing (else nothing was cured). One failing run of full length is enough for
+    "does not work". All else is "inconclusive".
     """
     assessments = tuple(assess(history) for history in histories)
     fix = [a for a in assessments if a.arm == FIX]
@@ -178,7 +179,9 @@ def judge(histories: Sequence[History]) -> Verdict:
     short = sorted({a.steps for a in fix if a.steps < PLAN_STEPS})
     if indication != "inconclusive" and short:
         answer = "inconclusive"
-        reason = f"{short[0]} of the plan's {PLAN_STEPS} steps were trained. So far this points to: {indication}. {why}"
+        reason = f"{short[0]} of the plan's {PLAN_STEPS} steps were trained, so nothing is decided yet. {why}"
+        if all(a.outcome == "fails" for a in assessments):
+            reason += " So does every other arm here: at this length the checks cannot tell a failure from a beginning."
     else:
         answer, reason = indication, why
     return Verdict(
@@ -193,20 +196,18 @@ def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> tuple[st
     unfinished = [a for a in (*fix, *broken) if a.outcome == "unfinished"]
     if unfinished:
         return "inconclusive", f"{_label(unfinished[0])} did not finish: {unfinished[0].checks[0].reason}."
-    degenerate = [a for a in fix if a.outcome == "degenerate"]
-    if degenerate:
-        failed = [f"{check.name}: {check.reason}" for check in degenerate[0].checks[2:] if check.passed is False]
-        return "does not work", f"{_label(degenerate[0])} fails on {'; '.join(failed)}."
-    undecided = [a for a in fix if a.outcome == "undecided"]
-    if undecided:
-        open_checks = [f"{check.name}: {check.reason}" for check in undecided[0].checks if check.passed is None]
-        return "inconclusive", f"{_label(undecided[0])} lies between the bars on {'; '.join(open_checks)}."
+    failing = [a for a in fix if a.outcome == "fails"]
+    if failing:
+        return "does not work", f"{_label(failing[0])} fails on {_reasons(failing[0], False)}."
+    between = [a for a in fix if a.outcome == "open"]
+    if between:
+        return "inconclusive", f"{_label(between[0])} lies between the bars on {_reasons(between[0], None)}."
     sizes = {a.hidden for a in fix}
     if sizes - {a.hidden for a in broken}:
-        return "inconclusive", f"{FIX} is healthy, but {BROKEN} was not trained beside it: a cure needs a disease."
-    if not all(a.outcome == "degenerate" for a in broken if a.hidden in sizes):
-        return "inconclusive", f"{FIX} is healthy, but so is {BROKEN}, or nearly: there was nothing to cure."
-    return "works", f"Every run of {FIX} passes every check, and {BROKEN} beside it is degenerate."
+        return "inconclusive", f"{FIX} passes, but {BROKEN} was not trained beside it: a cure needs a disease."
+    if not all(a.outcome == "fails" for a in broken if a.hidden in sizes):
+        return "inconclusive", f"{FIX} passes, but {BROKEN} does not fail: there was nothing to cure."
+    return "works", f"Every run of {FIX} passes every check, and {BROKEN} beside it fails."
 
 
 def _sub_answers(
@@ -257,9 +258,9 @@ def _more_changes(histories: Sequence[History], assessments: Sequence[Assessment
     fix_loss = min(h.rows()[-1]["val_loss"] for h, _ in fix)
     better = sorted({a.arm for h, a in done if a.arm != FIX and h.rows()[-1]["val_loss"] < fix_loss})
     parts.append(f"lower final held-out loss than {FIX} ({fix_loss:.2f}): {', '.join(better) or 'no other arm here'}")
-    healthy = sorted({a.arm for _, a in done if a.outcome == "healthy"})
-    parts.append(f"healthy by every check: {', '.join(healthy) or 'no arm here'}")
-    enough = all(a.outcome == "healthy" for _, a in fix) and not lost
+    passing = sorted({a.arm for _, a in done if a.outcome == "passes"})
+    parts.append(f"passes every check: {', '.join(passing) or 'no arm here'}")
+    enough = all(a.outcome == "passes" for _, a in fix) and not lost
     return "no" if enough else "yes", "; ".join(parts)
 
 
@@ -312,7 +313,7 @@ def final_counts(histories: Sequence[History]) -> pd.DataFrame:
             "seed's probe": int(last["unique_predictions"]), "unique tokens": int(last["unique_tokens"]),
             "effective tokens": round(last["effective_tokens"], 1), "top-1 share": round(last["top1_share"], 2),
             "context (nats)": round(last["context_information"], 2), "held-out loss": round(last["val_loss"], 2),
-            "state": history.states.iloc[-1], "outcome": assess(history).outcome,
+            "state": history.states.iloc[-1], "checks": assess(history).outcome,
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -323,6 +324,11 @@ def _against_bars(name: str, count: int, ceiling: float, what: str = "") -> Chec
     return Check(
         name, passed, f"{what}{count} unique tokens of {ceiling:.0f} (works above {WORKS_BAR}, fails below {FAILS_BAR})"
     )
+
+
+def _reasons(a: Assessment, passed: bool | None) -> str:
+    """The checks of a run that came out so, with their reasons; its length is another matter."""
+    return "; ".join(f"{c.name}: {c.reason}" for c in a.checks if c.passed is passed and c.name != PLAN_LENGTH)
 
 
 def _label(a: Assessment) -> str:

@@ -1,0 +1,60 @@
+# `make verify` and `make test` do their own set-up in .venv; nothing outside this folder is touched but the caches.
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+REPORT := runs/quick
+# Claims are compared in the cells tagged nbval-check-output; the kernel must be this environment's.
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 1800
+
+export JUPYTER_PREFER_ENV_PATH := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup verify test lab bench notebooks lint constraints clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+$(READY): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "bitnet needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 ...'"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "could not create $(VENV); on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Installing into $(VENV): the first time takes some minutes ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[test]'
+	@touch $@
+
+setup: $(READY)  ## create the environment in .venv
+
+verify: $(READY)  ## answer the question with a quick plan, print the verdict, write a report
+	@mkdir -p runs
+	@echo "Executing notebooks/verify.ipynb with params/quick.yaml: about three minutes on two cores the first time ..."
+	@$(BIN)/papermill notebooks/verify.ipynb runs/verify-quick.ipynb -f params/quick.yaml -p report_dir $(REPORT) \
+		--no-progress-bar --log-level WARNING --stderr-file - 2>runs/verify-quick.log \
+		|| { tail -n 2 runs/verify-quick.log >&2; echo "(all of it: runs/verify-quick.log)" >&2; exit 1; }
+	@$(BIN)/python -m bitnet verdict $(REPORT)
+	@echo "  runs/verify-quick.ipynb  the executed notebook"
+
+test: $(READY)  ## run all tests: the library's with pytest, the notebooks' with nbval
+	@$(BIN)/python -m pytest
+	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && BITNET_RUNS="$$runs" $(BIN)/python -m pytest $(NBVAL) notebooks
+
+lab: $(READY)  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+bench: $(READY)  ## measure the trainer against the plain reference
+	@$(BIN)/python -m benchmarks.speed
+
+notebooks: $(READY)  ## execute every notebook in place, to commit its outputs
+	@for notebook in notebooks/*.ipynb; do \
+		runs=$$(mktemp -d); BITNET_RUNS="$$runs" $(BIN)/jupyter execute --inplace "$$notebook" || exit 1; rm -rf "$$runs"; done
+
+lint: $(READY)  ## format and check the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check . && $(BIN)/mypy
+
+constraints: $(READY)  ## write down the versions installed here
+	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' > constraints.txt
+
+clean:  ## delete the environment (runs are kept)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
