@@ -46,8 +46,8 @@ def rotate(x, theta):
     length, d = x.shape[1], x.shape[-1]
     out = torch.empty_like(x)
     for i in range(d // 2):
-        angle = torch.arange(length, dtype=torch.float32, device=x.device) * (1.0 / theta ** (2 * i / d))
-        cos, sin = torch.cos(angle)[None, :, None], torch.sin(angle)[None, :, None]
+        angle = torch.arange(length, dtype=torch.float64, device=x.device) / theta ** (2 * i / d)
+        cos, sin = torch.cos(angle).to(x.dtype)[None, :, None], torch.sin(angle).to(x.dtype)[None, :, None]
         real, imaginary = x[..., i], x[..., i + d // 2]
         out[..., i] = real * cos - imaginary * sin
         out[..., i + d // 2] = real * sin + imaginary * cos
@@ -90,7 +90,7 @@ def logits(p, ids, *, layers, heads, kv_heads, eps=1e-5, theta=10000.0, quantize
 
 def next_token_loss(z, ids, label_smoothing=0.0):
     """Mean cross-entropy, in nats, of token t + 1 given tokens up to t: B * (S - 1) terms."""
-    log_p = torch.log_softmax(z[:, :-1].float(), dim=-1)
+    log_p = torch.log_softmax(z[:, :-1], dim=-1)
     of_target = -log_p.gather(-1, ids[:, 1:, None])[..., 0]
     return ((1 - label_smoothing) * of_target - label_smoothing * log_p.mean(dim=-1)).mean()
 

@@ -9,13 +9,13 @@ CPU_COLUMNS = 2048  # weight rows a matrix product takes at once: this much stay
 
 
 def head_logits(features: Tensor, weight: Tensor) -> Tensor:
-    """features [N, H] @ weight [V, H]^T -> logits [N, V], in float32."""
+    """features [N, H] @ weight [V, H]^T -> logits [N, V], at least in float32."""
     if features.device.type != "cpu":
-        return (features @ weight.T).float()
+        return _at_least_float32(features @ weight.T)
     logits = features.new_empty(len(features), len(weight))
     for i in range(0, len(weight), CPU_COLUMNS):
         torch.mm(features, weight[i : i + CPU_COLUMNS].T, out=logits[:, i : i + CPU_COLUMNS])
-    return logits.float()
+    return _at_least_float32(logits)
 
 
 @torch.no_grad()
@@ -28,11 +28,11 @@ def head_loss(features: Tensor, weight: Tensor, targets: Tensor, label_smoothing
     """
     z = head_logits(features, weight)
     rows = torch.arange(len(z), device=z.device)
-    log_p_target, log_p_mean = z[rows, targets], z.mean(dim=1) if label_smoothing else 0.0
-    top = z.amax(dim=1, keepdim=True)
-    mass = z.sub_(top).exp_().sum(dim=1, keepdim=True)
-    log_mass = (top + mass.log())[:, 0]
-    loss = (log_mass - (1 - label_smoothing) * log_p_target - label_smoothing * log_p_mean).mean()
+    z.sub_(z.amax(dim=1, keepdim=True))
+    z_target = z[rows, targets]
+    z_mean = z.mean(dim=1) if label_smoothing else 0.0
+    mass = z.exp_().sum(dim=1, keepdim=True)
+    loss = (mass[:, 0].log() - (1 - label_smoothing) * z_target - label_smoothing * z_mean).mean()
 
     z.div_(mass * len(z))
     if label_smoothing:
@@ -40,3 +40,7 @@ def head_loss(features: Tensor, weight: Tensor, targets: Tensor, label_smoothing
     z[rows, targets] -= (1 - label_smoothing) / len(z)
     z = z.to(weight.dtype)
     return loss, z @ weight, z.T @ features
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -65,7 +65,7 @@ def clip_scale(parameters: Iterable[Tensor], clip_norm: float) -> Tensor:
     """
     squares = [torch.dot(p.grad.flatten(), p.grad.flatten()) for p in parameters if p.grad is not None]
     norm = torch.stack(squares).sum().sqrt()
-    return ((norm + 1e-6) / clip_norm).clamp(min=1.0)
+    return ((norm + 1e-6) / clip_norm).clamp(min=1.0).float()
 
 
 class Trainer:

@@ -10,11 +10,14 @@ from bitnet.linear import BitLinear
 __all__ = ["Attention", "BitNetModel", "Block", "FeedForward"]
 
 
-def rotary_tables(length: int, head_dim: int, theta: float, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [length, head_dim / 2] of the rotary angles position * theta^(-2i/d) (Su et al. 2021, eq. 15)."""
-    frequency = 1.0 / theta ** (torch.arange(0, head_dim, 2, device=device) / head_dim)
-    angle = torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequency)
-    return angle.cos(), angle.sin()
+def rotary_tables(length: int, head_dim: int, theta: float, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [length, head_dim / 2] of the rotary angles position * theta^(-2i/d) (Su et al. 2021, eq. 15).
+
+    Computed in float64, on the device and in the type of `like`.
+    """
+    frequency = theta ** -(torch.arange(0, head_dim, 2, device=like.device, dtype=torch.float64) / head_dim)
+    angle = torch.outer(torch.arange(length, device=like.device, dtype=torch.float64), frequency)
+    return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -102,11 +105,8 @@ class BitNetModel(nn.Module):
 
     def features(self, input_ids: Tensor) -> Tensor:
         """Token ids [B, S] -> the normalised hidden states [B, S, H] that the head reads."""
-        cos, sin = rotary_tables(
-            input_ids.shape[1], self.config.head_dim, self.config.rope_theta, self.token_embeddings.weight.device
-        )
         x = self.token_embeddings(input_ids)
-        cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+        cos, sin = rotary_tables(input_ids.shape[1], self.config.head_dim, self.config.rope_theta, like=x)
         for block in self.blocks:
             x = block(x, cos, sin)
         return self.final_norm(x)

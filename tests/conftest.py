@@ -1,0 +1,59 @@
+"""Small, seeded material for the tests: a corpus with a known structure, and models next to their plain reference."""
+
+import numpy as np
+import pytest
+import torch
+
+from bitnet import Corpus
+from bitnet.config import BitNetConfig
+from bitnet.transformer import BitNetModel
+
+VOCABULARY = 2048
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    """No test waits for a network."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    """61 440 tokens of which each names the next with probability 0.8, else a draw from Zipf's law: most tokens are rare."""
+    generator = np.random.default_rng(0)
+    zipf = 1 / np.arange(1, VOCABULARY + 1) ** 1.1
+    draws = generator.choice(VOCABULARY, size=61_440, p=zipf / zipf.sum())
+    follow = generator.random(61_440) < 0.8
+    tokens = draws.copy()
+    for i in range(1, len(tokens)):
+        if follow[i]:
+            tokens[i] = (tokens[i - 1] * 7 + 3) % 64  # a fixed successor among the 64 commonest
+    return Corpus("synthetic", tokens.astype(np.uint16), "synthetic", VOCABULARY)
+
+
+@pytest.fixture
+def model_and_reference():
+    """A function of sizes: a model in float64, and the keyword arguments and parameters of its plain reference."""
+
+    def build(batch_dtype=torch.float64, **sizes):
+        config = BitNetConfig(**({"vocab_size": 97, "hidden_size": 32, "num_layers": 2} | sizes))
+        torch.manual_seed(1)
+        model = BitNetModel(config).to(batch_dtype)
+        for name, p in model.named_parameters():
+            # Norms of one leave a lone token's values whole multiples of one scale, some of them exactly halfway between
+            # two levels, where the last bit of a sum decides. Trained norms do not.
+            if "norm" in name:
+                p.data.uniform_(0.5, 1.5)
+        parameters = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+        arguments = {
+            "layers": config.num_layers,
+            "heads": config.num_heads,
+            "kv_heads": config.num_kv_heads,
+            "eps": config.norm_eps,
+            "theta": config.rope_theta,
+            "quantize": config.quantize,
+        }
+        return model, parameters, arguments
+
+    return build

@@ -1,0 +1,68 @@
+"""The schedule: the seed's values, continuity, end points, and the placing of the plan's checkpoints."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import reference
+from bitnet.schedule import (
+    checkpoints,
+    evaluation_steps,
+    learning_rate,
+    stage_boundary,
+    warmup_steps,
+    weight_decay,
+)
+
+lengths = st.integers(8, 50_000)
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [(1, 1.5e-3 / 375), (375, 1.5e-3), (10_000, 1.0e-3), (20_000, 1.5e-6), (15_000, (1e-3 + 1.5e-6) / 2)],
+)
+def test_the_seed_schedule_of_20000_steps(step, rate):
+    assert learning_rate(step, 20_000, 1.5e-3) == pytest.approx(rate, rel=1e-12)
+
+
+@given(lengths, st.floats(1e-5, 1e-1))
+def test_end_points(total, peak):
+    warmup, boundary = warmup_steps(total), stage_boundary(total)
+    assert learning_rate(warmup, total, peak) == pytest.approx(peak)
+    assert learning_rate(boundary, total, peak) == pytest.approx(peak * 2 / 3)
+    assert learning_rate(total, total, peak) == pytest.approx(peak / 1000)
+    assert 0 < learning_rate(1, total, peak) <= peak
+
+
+@given(lengths, st.data())
+def test_no_jump_is_larger_than_the_steepest_slope(total, data):
+    step = data.draw(st.integers(1, total - 1))
+    jump = abs(learning_rate(step + 1, total, 1.0) - learning_rate(step, total, 1.0))
+    warmup, boundary = warmup_steps(total), stage_boundary(total)
+    steepest = max(1 / warmup, (1 / 3) / max(1, boundary - warmup), (2 / 3) / (total - boundary))
+    assert jump <= steepest * (1 + 1e-9)
+
+
+@given(lengths, st.data())
+def test_the_reference_agrees(total, data):
+    step = data.draw(st.integers(1, total))
+    assert learning_rate(step, total, 1.5e-3) == pytest.approx(reference.learning_rate(step, total), rel=1e-12)
+    assert weight_decay(step, total, 0.1, 0.05) == reference.weight_decay(step, total, 0.1, 0.05)
+
+
+def test_decay_changes_after_the_boundary():
+    assert [weight_decay(t, 10, 0.1, 0.0) for t in (1, 5, 6, 10)] == [0.1, 0.1, 0.0, 0.0]
+
+
+def test_the_plan_checkpoints_follow_the_switch():
+    assert list(checkpoints(20_000).values()) == [1000, 10_000, 11_000, 15_000, 20_000]
+    assert list(checkpoints(10_000).values()) == [1000, 5000, 6000, 7500, 10_000]  # the brief's own 5k and 6k
+
+
+@given(lengths, st.integers(0, 5000))
+def test_evaluations_include_the_first_step_and_every_checkpoint(total, every):
+    steps = evaluation_steps(total, every)
+    assert {1, *checkpoints(total).values()} <= set(steps)
+    assert steps == tuple(sorted(set(steps)))
+    assert steps[0] >= 1
+    assert steps[-1] == total

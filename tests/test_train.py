@@ -1,0 +1,132 @@
+"""Training: the plain reference's path, exact repetition, and the collapse itself in miniature."""
+
+import pytest
+import torch
+
+from benchmarks import reference
+from bitnet import RunConfig, Trainer
+from bitnet.train import batch, clip_scale, initial_model, make_optimizer
+
+SMALL = {"hidden": 32, "layers": 2, "heads": 2, "probe_positions": 300}
+
+
+def trainer_and_reference(corpus, arm, steps, dtype):
+    """A trainer, and a function that takes the reference's update number t from the same weights and data."""
+    trainer = Trainer(RunConfig(arm, steps=steps, **SMALL), corpus, "cpu")
+    trainer.model.to(dtype)
+    trainer.optimizer = make_optimizer(trainer.model, trainer.recipe)
+    p = {name: value.detach().clone().requires_grad_() for name, value in trainer.model.named_parameters()}
+    recipe = trainer.recipe
+    optimizer = reference.make_optimizer(p, decoupled=recipe.optimizer == "adamw")
+
+    def plain_step(t):
+        ids = corpus.train[(torch.arange(128) + (t - 1) * 128) % len(corpus.train)].view(4, 32)
+        return reference.train_step(
+            p, optimizer, ids,
+            reference.learning_rate(t, steps, recipe.peak_lr),
+            reference.weight_decay(t, steps, recipe.stage1_decay, recipe.stage2_decay),
+            clip=recipe.clip_norm, label_smoothing=recipe.label_smoothing,
+            layers=2, heads=2, kv_heads=2, quantize=recipe.quantize,
+        )  # fmt: skip
+
+    return trainer, p, plain_step
+
+
+@pytest.mark.parametrize("arm", ["l2-0.05", "l2-0.0", "adamw-0.05", "l2-label-smoothing", "l2-grad-clip", "fp-adamw-0.0"])
+def test_every_kind_of_arm_follows_the_reference_across_the_switch(corpus, arm):
+    """In float64 for 24 updates: the same losses to 1e-6 nats.
+
+    Adam divides by the root of a second moment that starts near zero, which magnifies rounding, and a quantization
+    threshold crossed by rounding would show as a difference of 1e-3 or more.
+    """
+    trainer, p, plain_step = trainer_and_reference(corpus, arm, steps=24, dtype=torch.float64)
+    for t in range(1, 25):
+        assert trainer.update(t).item() == pytest.approx(plain_step(t), abs=1e-6), t
+    for name, value in trainer.model.named_parameters():
+        torch.testing.assert_close(value, p[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_the_first_update_is_the_reference_to_float32_rounding(corpus):
+    trainer, _, plain_step = trainer_and_reference(corpus, "fp-l2-0.0", steps=24, dtype=torch.float32)
+    assert trainer.update(1).item() == pytest.approx(plain_step(1), rel=1e-6)
+
+
+def test_batches_are_consecutive_and_wrap_around():
+    stream = torch.arange(10)
+    assert batch(stream, 1, 2, 3).tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert batch(stream, 2, 2, 3).tolist() == [[6, 7, 8], [9, 0, 1]]
+    assert batch(stream, 3, 2, 3).tolist() == [[2, 3, 4], [5, 6, 7]]
+
+
+def test_the_clip_scale_is_that_of_clip_grad_norm():
+    parameters = [torch.randn(5, 3), torch.randn(7)]
+    for p in parameters:
+        p.grad = torch.randn_like(p)
+    for clip in (0.1, 1.0, 100.0):
+        expected = [p.grad.clone().requires_grad_() for p in parameters]
+        for e, p in zip(expected, parameters, strict=True):
+            e.grad = p.grad.clone()
+        torch.nn.utils.clip_grad_norm_(expected, clip)
+        for e, p in zip(expected, parameters, strict=True):
+            torch.testing.assert_close(p.grad / clip_scale(parameters, clip), e.grad)
+
+
+def test_arms_of_a_seed_start_from_the_same_weights_and_seeds_differ():
+    first = initial_model(RunConfig("l2-0.05", **SMALL), 500).state_dict()
+    for arm in ("adamw-0.0", "fp-l2-0.0"):
+        assert all(
+            torch.equal(value, first[name]) for name, value in initial_model(RunConfig(arm, **SMALL), 500).state_dict().items()
+        )
+    other = initial_model(RunConfig("l2-0.05", seed=1, **SMALL), 500).state_dict()
+    assert not torch.equal(other["lm_head.weight"], first["lm_head.weight"])
+
+
+def test_building_a_model_leaves_the_random_state_alone():
+    before = torch.random.get_rng_state()
+    initial_model(RunConfig("l2-0.0", **SMALL), 500)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_run_repeats_itself_exactly(corpus):
+    config = RunConfig("l2-0.0", steps=20, **SMALL)
+    first, second = Trainer(config, corpus, "cpu"), Trainer(config, corpus, "cpu")
+    assert list(first) == list(second)
+    for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_records_carry_the_rates_and_the_measures_at_evaluations(corpus):
+    config = RunConfig("l2-0.05", steps=40, eval_every=15, **SMALL)
+    records = list(Trainer(config, corpus, "cpu"))
+    assert [r.step for r in records if r.measures] == [1, 8, 15, 20, 28, 30, 40]
+    assert [r.step for r in records if not r.measures] == [10]
+    assert {r.wd for r in records if r.step <= 20} == {0.1}
+    assert {r.wd for r in records if r.step > 20} == {0.05}
+    assert records[-1].lr == pytest.approx(1.5e-6)
+
+
+@pytest.mark.parametrize(
+    "device", [pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+)
+def test_cuda_follows_the_cpu(corpus, device):
+    """Full precision, float32: the same losses within 1e-3 nats over 20 updates."""
+    config = RunConfig("fp-adamw-0.0", steps=20, **SMALL)
+    here, there = Trainer(config, corpus, "cpu"), Trainer(config, corpus, device)
+    for t in range(1, 21):
+        assert there.update(t).item() == pytest.approx(here.update(t).item(), abs=1e-3)
+
+
+def test_coupled_decay_kills_the_network_and_decoupled_decay_does_not(corpus):
+    """The collapse in miniature: 2048 tokens, most of them rare, 240 updates at hidden 32."""
+    last, head = {}, {}
+    for arm in ("l2-0.1", "adamw-0.0", "no-decay"):
+        trainer = Trainer(RunConfig(arm, steps=240, eval_every=240, **SMALL), corpus, "cpu")
+        last[arm] = [r.measures for r in trainer if r.measures][-1]
+        head[arm] = trainer.model.lm_head.weight.abs().mean().item()
+        unigram = trainer.probe.references["unigram_loss"]
+    assert last["l2-0.1"]["context_information"] < 0.1
+    assert last["l2-0.1"]["val_loss"] > unigram
+    for arm in ("adamw-0.0", "no-decay"):
+        assert last[arm]["context_information"] > 0.5
+        assert last[arm]["val_loss"] < unigram
+        assert head["l2-0.1"] < head[arm] / 10
