@@ -47,8 +47,12 @@ bench: $(READY)  ## measure the trainer against the plain reference
 	@$(BIN)/python -m benchmarks.speed
 
 notebooks: $(READY)  ## execute every notebook in place, to commit its outputs
+	@mkdir -p runs
 	@for notebook in notebooks/*.ipynb; do \
-		runs=$$(mktemp -d); BITNET_RUNS="$$runs" $(BIN)/jupyter execute --inplace "$$notebook" || exit 1; rm -rf "$$runs"; done
+		fresh=$$(mktemp -d); echo "$$notebook ..."; \
+		BITNET_RUNS="$$fresh" $(BIN)/jupyter execute --inplace --NotebookClient.coalesce_streams=True "$$notebook" \
+			2>runs/notebooks.log || { tail -n 3 runs/notebooks.log; exit 1; }; \
+		rm -rf "$$fresh"; done
 
 lint: $(READY)  ## format and check the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check . && $(BIN)/mypy

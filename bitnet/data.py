@@ -21,7 +21,7 @@ from bitnet import checks
 from bitnet.config import GPT2_VOCABULARY
 from bitnet.tokenizer import encode, package_file
 
-__all__ = ["BLOCK", "CORPORA", "Corpus", "load_corpus"]
+__all__ = ["BLOCK", "CORPORA", "Corpus", "check_corpus", "load_corpus"]
 
 CORPORA = ("wikipedia-sample", "wikitext-2")
 BLOCK = 1024  # tokens a block; small enough that train and held-out see the same articles
@@ -85,7 +85,7 @@ def load_corpus(name: str = "wikipedia-sample", cache_dir: str | Path = "", say:
     `cache_dir` defaults to the user's cache folder (or $BITNET_CACHE). Errors: `ParameterError`, one line, for an unknown
     name, a hub out of reach, and text that is missing, empty, too short or not UTF-8.
     """
-    read, source = _source(name)
+    read, source = _source(check_corpus(name))
     folder = Path(cache_dir or os.environ.get("BITNET_CACHE") or platformdirs.user_cache_dir("bitnet"))
     key = hashlib.sha256(f"{CACHE_FORMAT}:{BLOCK}:{source}".encode()).hexdigest()[:16]
     path = folder / f"tokens-{key}.npy"
@@ -101,20 +101,25 @@ def load_corpus(name: str = "wikipedia-sample", cache_dir: str | Path = "", say:
     return Corpus(name, tokens, fingerprint)
 
 
-def _source(name: str) -> tuple[Callable[[], list[str]], str]:
-    """How to read the texts of a corpus, and a word that changes when its source does."""
+def check_corpus(name: object) -> str:
+    """`name` if it is a known corpus or a path that exists, known at once. Errors: `ParameterError`."""
     if not isinstance(name, str) or not name:
         raise checks.ParameterError("corpus", name, f"must be one of {', '.join(CORPORA)}, or a path")
+    if name not in CORPORA and not Path(name).expanduser().exists():
+        if os.sep in name or name.endswith(".txt"):
+            raise checks.ParameterError("corpus", name, "no such file or folder")
+        checks.choice("corpus", name, (*CORPORA, "a path"))
+    return name
+
+
+def _source(name: str) -> tuple[Callable[[], list[str]], str]:
+    """How to read the texts of a corpus, and a word that changes when its source does."""
     if name == "wikipedia-sample":
         dump = package_file("gensim", _WIKIPEDIA_DUMP)
         return lambda: _wikipedia_articles(dump), hashlib.sha256(dump.read_bytes()).hexdigest()
     if name == "wikitext-2":
         return _wikitext, "Salesforce/wikitext wikitext-2-raw-v1 train"
     path = Path(name).expanduser()
-    if not path.exists():
-        if os.sep in name or name.endswith(".txt"):
-            raise checks.ParameterError("corpus", name, "no such file or folder")
-        checks.choice("corpus", name, (*CORPORA, "PATH"))
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
     if not files:
         raise checks.ParameterError("corpus", name, "the folder holds no .txt file")
@@ -217,7 +222,7 @@ def _read_cache(path: Path) -> tuple[np.ndarray | None, str]:
     try:
         expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
         tokens = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, KeyError):
+    except (OSError, EOFError, ValueError, KeyError):
         return None, ""
     found = hashlib.sha256(tokens.tobytes()).hexdigest()
     return (tokens, found) if found == expected else (None, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 from bitnet import checks
 from bitnet.arms import ARMS, BROKEN, FIX
 from bitnet.config import RunConfig
-from bitnet.data import Corpus
+from bitnet.data import Corpus, check_corpus
 from bitnet.device import describe, pick
 from bitnet.history import History, HistoryWriter, default_runs_dir, find
 from bitnet.train import Record, Trainer
@@ -48,6 +48,7 @@ class Plan:
         self._set("quick", quick)
         self._set("steps", steps or (QUICK_STEPS if quick else PLAN_STEPS))
         arms, seeds = checks.names("arms", self.arms, tuple(ARMS)), checks.seeds("seeds", self.seeds)
+        check_corpus(self.corpus)
         self._set("arms", arms)
         self._set("seeds", seeds)
         self._set("device", str(device))

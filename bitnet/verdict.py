@@ -176,14 +176,14 @@ def judge(histories: Sequence[History]) -> Verdict:
     fix = [a for a in assessments if a.arm == FIX]
     broken = [a for a in assessments if a.arm == BROKEN]
     indication, why = _answer(fix, broken)
+    answer, reason = indication, why
     short = sorted({a.steps for a in fix if a.steps < PLAN_STEPS})
-    if indication != "inconclusive" and short:
+    refuted = any(a.outcome == "fails" and a.steps >= PLAN_STEPS for a in fix)
+    if short and not refuted and indication != "inconclusive":
         answer = "inconclusive"
         reason = f"{short[0]} of the plan's {PLAN_STEPS} steps were trained, so nothing is decided yet. {why}"
         if all(a.outcome == "fails" for a in assessments):
             reason += " So does every other arm here: at this length the checks cannot tell a failure from a beginning."
-    else:
-        answer, reason = indication, why
     return Verdict(
         answer, reason, indication, _sub_answers(histories, assessments), _seed_probe(histories), assessments
     )  # fmt: skip
@@ -193,12 +193,12 @@ def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> tuple[st
     """The answer these runs give whatever their length, and the reason."""
     if not fix:
         return "inconclusive", f"No run of {FIX}, the fix, was given."
+    failing = sorted((a for a in fix if a.outcome == "fails"), key=lambda a: -a.steps)
+    if failing:
+        return "does not work", f"{_label(failing[0])} fails on {_reasons(failing[0], False)}."
     unfinished = [a for a in (*fix, *broken) if a.outcome == "unfinished"]
     if unfinished:
         return "inconclusive", f"{_label(unfinished[0])} did not finish: {unfinished[0].checks[0].reason}."
-    failing = [a for a in fix if a.outcome == "fails"]
-    if failing:
-        return "does not work", f"{_label(failing[0])} fails on {_reasons(failing[0], False)}."
     between = [a for a in fix if a.outcome == "open"]
     if between:
         return "inconclusive", f"{_label(between[0])} lies between the bars on {_reasons(between[0], None)}."

@@ -1,0 +1,80 @@
+"""Refusals: one line that names the parameter, its value and what is allowed."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitnet import BitNetConfig, ParameterError, Plan, Recipe, RunConfig, checks
+
+BAD = [
+    (Plan, {"hidden": 250}, "hidden = 250", "multiple of 8"),
+    (Plan, {"hidden": 0}, "hidden = 0", "at least 1"),
+    (Plan, {"hidden": -256}, "hidden = -256", "at least 1"),
+    (Plan, {"hidden": "wide"}, "hidden = 'wide'", "whole number"),
+    (Plan, {"hidden": 256.5}, "hidden = 256.5", "whole number"),
+    (Plan, {"hidden": None}, "hidden = None", "whole number"),
+    (Plan, {"hidden": True}, "hidden = True", "whole number"),
+    (Plan, {"steps": -1}, "steps = -1", "at least 0"),
+    (Plan, {"steps": 5}, "steps = 5", "at least 8"),
+    (Plan, {"steps": "many"}, "steps = 'many'", "whole number"),
+    (Plan, {"steps": math.inf}, "steps = inf", "whole number"),
+    (Plan, {"steps": math.nan}, "steps = nan", "whole number"),
+    (Plan, {"arms": "l2-0.5"}, "arms = 'l2-0.5'", "did you mean 'l2-0.05'"),
+    (Plan, {"arms": ""}, "arms = ''", "one or more"),
+    (Plan, {"arms": "l2-0.0,l2-0.0"}, "arms = 'l2-0.0,l2-0.0'", "each once"),
+    (Plan, {"arms": 3}, "arms = 3", "must be one of"),
+    (Plan, {"seeds": "0,one"}, "seeds = 'one'", "whole number"),
+    (Plan, {"seeds": "-1"}, "seeds = '-1'", "from 0"),
+    (Plan, {"seeds": "1,1"}, "seeds = '1,1'", "different"),
+    (Plan, {"seeds": ""}, "seeds = ''", "one or more"),
+    (Plan, {"device": "gpu"}, "device = 'gpu'", "auto, cpu, cuda"),
+    (Plan, {"device": "cuda:99"}, "device = 'cuda:99'", "use auto or cpu"),
+    (Plan, {"corpus": ""}, "corpus = ''", "must be one of"),
+    (Plan, {"corpus": "wikitext2"}, "corpus = 'wikitext2'", "did you mean 'wikitext-2'"),
+    (Plan, {"corpus": "/no/such/file.txt"}, "corpus = '/no/such/file.txt'", "no such file"),
+    (RunConfig, {"arm": "adamw"}, "arm = 'adamw'", "did you mean 'adamw-0.0'"),
+    (RunConfig, {"arm": "l2-0.0", "seed": -3}, "seed = -3", "from 0"),
+    (RunConfig, {"arm": "l2-0.0", "sequence_length": 1}, "sequence_length = 1", "at least 2"),
+    (RunConfig, {"arm": "l2-0.0", "probe_positions": 0}, "probe_positions = 0", "at least 1"),
+    (BitNetConfig, {"hidden_size": 30}, "hidden_size = 30", "multiple of 8"),
+    (BitNetConfig, {"num_kv_heads": 3}, "num_kv_heads = 3", "must divide num_heads (4)"),
+    (BitNetConfig, {"vocab_size": 0}, "vocab_size = 0", "at least 1"),
+    (BitNetConfig, {"norm_placement": "outside"}, "norm_placement = 'outside'", "double, inside"),
+    (BitNetConfig, {"quantize": "no"}, "quantize = 'no'", "True or False"),
+    (BitNetConfig, {"rope_theta": "ten"}, "rope_theta = 'ten'", "number"),
+    (Recipe, {"optimizer": "sgd"}, "optimizer = 'sgd'", "adam, adamw"),
+    (Recipe, {"peak_lr": -1}, "peak_lr = -1", "from 0.0 to 1.0"),
+    (Recipe, {"stage2_decay": math.nan}, "stage2_decay = nan", "number"),
+    (Recipe, {"label_smoothing": 1.0}, "label_smoothing = 1.0", "from 0.0 to 0.999"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "arguments", "named", "allowed"), BAD, ids=[f"{b.__name__}-{n}" for b, _, n, _ in BAD])
+def test_bad_values_are_refused_in_one_line(build, arguments, named, allowed):
+    with pytest.raises(ParameterError) as error:
+        build(**arguments)
+    message = str(error.value)
+    assert named in message
+    assert allowed in message
+    assert "\n" not in message
+
+
+def test_text_that_yaml_leaves_text_is_converted():
+    assert Recipe(peak_lr="1e-3").peak_lr == 1e-3
+    assert Plan(hidden="512", steps="2e4").runs[0].steps == 20000
+    assert Plan(hidden=512.0).hidden == 512
+
+
+def test_a_notebook_shows_the_line_without_a_stack_trace():
+    error = ParameterError("hidden", 7, "must be even")
+    assert error._render_traceback_() == ["ParameterError: hidden = 7: must be even"]
+
+
+@given(st.one_of(st.text(), st.floats(), st.none(), st.binary(), st.lists(st.integers())))
+def test_integers_are_integers_or_refused(value):
+    try:
+        assert isinstance(checks.integer("x", value, 0, 100), int)
+    except ParameterError as error:
+        assert str(error).startswith("x = ")

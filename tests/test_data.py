@@ -1,0 +1,129 @@
+"""Corpora: GPT-2's ids, the split, the cache, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from bitnet import Corpus, ParameterError, load_corpus
+from bitnet.data import BLOCK, MIN_TOKENS
+from bitnet.tokenizer import decode, encode
+
+TEXT = "The quick brown fox jumps over the lazy dog, again and again. " * 900
+
+
+@pytest.fixture(scope="module")
+def wikipedia(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    return folder, load_corpus("wikipedia-sample", folder)
+
+
+def refused(name, cache):
+    with pytest.raises(ParameterError) as error:
+        load_corpus(str(name), cache)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_ids_are_gpt2s():
+    assert encode(["Hello world", " naïve café — 東京 \U0001f600\n\n\n  x", ""]) == [
+        [15496, 995],
+        [41492, 40304, 851, 10545, 251, 109, 12859, 105, 30325, 222, 628, 198, 220, 2124],
+        [],
+    ]
+
+
+def test_text_survives_a_round_trip():
+    text = " Tabs\tand\n\nnewlines, l'été, 東京 \U0001f600 and <|endoftext|> as text"
+    assert decode(encode([text])[0]) == text
+
+
+def test_the_wikipedia_sample(wikipedia):
+    _, text = wikipedia
+    facts = text.facts()
+    assert 750_000 < facts["tokens"] < 780_000
+    assert 32_500 < facts["distinct_tokens"] < 34_000
+    assert facts["held_out_tokens"] == pytest.approx(facts["tokens"] / 10, rel=0.02)
+    sample = decode(text.held_out[3].tolist())
+    assert "[[" not in sample
+    assert "{{" not in sample
+
+
+def test_a_second_start_reads_the_cache(wikipedia):
+    folder, first = wikipedia
+    said = []
+    again = load_corpus("wikipedia-sample", folder, said.append)
+    assert said == []
+    assert isinstance(again.tokens, np.memmap)
+    assert again.fingerprint == first.fingerprint
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path):
+    file = tmp_path / "text.txt"
+    file.write_text(TEXT)
+    first = load_corpus(str(file), tmp_path / "cache")
+    cached = next((tmp_path / "cache").glob("tokens-*.npy"))
+    damaged = bytearray(cached.read_bytes())
+    damaged[-10] ^= 1
+    for content in (bytes(damaged), bytes(damaged[:1000]), b""):
+        cached.write_bytes(content)
+        said = []
+        assert load_corpus(str(file), tmp_path / "cache", said.append).fingerprint == first.fingerprint
+        assert said
+    next((tmp_path / "cache").glob("tokens-*.json")).write_text(json.dumps({}))
+    assert load_corpus(str(file), tmp_path / "cache").fingerprint == first.fingerprint
+
+
+def test_train_and_held_out_interleave_without_overlap():
+    tokens = np.arange(25 * BLOCK + 77).astype(np.uint16)  # every token names its own position
+    text = Corpus("positions", tokens, "positions", 2**16)
+    train, held_out = set(text.train.tolist()), set(text.held_out.flatten().tolist())
+    assert not train & held_out
+    assert len(train) + len(held_out) == len(tokens)
+    assert text.held_out[:, 0].tolist() == [9 * BLOCK, 19 * BLOCK]
+    assert text.train.dtype == torch.int64
+
+
+def test_the_unigram_model_is_a_distribution(corpus):
+    assert corpus.unigram.sum().item() == pytest.approx(1, abs=1e-5)
+    assert corpus.unigram.min() > 0
+
+
+def test_a_folder_of_texts(tmp_path):
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.txt").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "books" / "b.txt").write_text("été " * 900, encoding="utf-8")
+    text = load_corpus(str(tmp_path / "books"), tmp_path / "cache")
+    assert decode(text.tokens[:9].tolist()).startswith("The quick brown fox")
+    assert "été" in decode(text.tokens[-20:].tolist())
+
+
+def test_a_changed_text_is_another_corpus(tmp_path):
+    file = tmp_path / "text.txt"
+    file.write_text(TEXT)
+    first = load_corpus(str(file), tmp_path / "cache")
+    file.write_text(TEXT + "The end.")
+    assert load_corpus(str(file), tmp_path / "cache").fingerprint != first.fingerprint
+
+
+def test_refusals(tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "short.txt").write_text("Too short to hold anything out.")
+    (tmp_path / "latin.txt").write_bytes("déjà vu ".encode("latin-1") * 9000)
+    (tmp_path / "binary.txt").write_bytes(bytes(range(256)) * 300)
+    (tmp_path / "folder").mkdir()
+    assert f"at least {MIN_TOKENS} tokens" in refused(tmp_path / "empty.txt", tmp_path)
+    assert f"at least {MIN_TOKENS} tokens" in refused(tmp_path / "short.txt", tmp_path)
+    assert "must be UTF-8 text" in refused(tmp_path / "latin.txt", tmp_path)
+    assert "must be UTF-8 text" in refused(tmp_path / "binary.txt", tmp_path)
+    assert "holds no .txt file" in refused(tmp_path / "folder", tmp_path)
+    assert "no such file or folder" in refused(tmp_path / "nowhere.txt", tmp_path)
+    assert "did you mean 'wikipedia-sample'" in refused("wikipedia", tmp_path)
+
+
+def test_the_seeds_corpus_without_the_hub_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    message = refused("wikitext-2", tmp_path)
+    assert "Hugging Face hub" in message
+    assert "corpus=wikipedia-sample" in message

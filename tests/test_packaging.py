@@ -1,0 +1,74 @@
+"""Packaging: the files that say what is needed agree, and the library alone stays light."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def requirements():
+    extras = PROJECT["optional-dependencies"]
+    lines = PROJECT["dependencies"] + extras["notebooks"] + extras["test"]
+    return {canonicalize_name(r.name): r for r in map(Requirement, lines) if r.name != "bitnet"}
+
+
+def test_the_constraints_satisfy_every_requirement():
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    for name, requirement in requirements().items():
+        assert name in pins, f"{name} is not in constraints.txt; run 'make constraints'"
+        assert requirement.specifier.contains(pins[name], prereleases=True), name
+
+
+def test_the_conda_environment_installs_this_package_with_its_extras():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["channels"] == ["conda-forge"]
+    conda = {Requirement(item).name: item for item in environment["dependencies"] if isinstance(item, str)}
+    assert set(conda) == {"python", "pip"}
+    low = re.search(r">=([\d.]+)", PROJECT["requires-python"])[1]
+    assert f">={low}" in conda["python"]
+    (pip,) = [item["pip"] for item in environment["dependencies"] if isinstance(item, dict)]
+    assert pip == ["-c constraints.txt", "-e .[test]"]
+    assert "test" in PROJECT["optional-dependencies"]
+
+
+def test_the_packages_of_the_brief_are_required():
+    assert {"torch", "jupyterlab", "ipywidgets", "plotly", "papermill", "nbval", "datasets"} <= set(requirements())
+
+
+def test_the_library_alone_does_not_pull_in_jupyter():
+    base = {Requirement(line).name for line in PROJECT["dependencies"]}
+    assert not base & {"jupyterlab", "ipywidgets", "anywidget", "papermill", "nbval", "kaleido"}
+    code = (
+        "import sys, bitnet, bitnet.plots, bitnet.report, bitnet.progress; "
+        "print([m for m in ('IPython', 'ipywidgets', 'papermill', 'jupyterlab', 'datasets', 'gensim') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_file_of_the_package_is_shipped():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    data = {path.name for path in (ROOT / "bitnet").iterdir() if path.is_file() and path.suffix != ".py"}
+    assert data == set(tool["setuptools"]["package-data"]["bitnet"])
+
+
+def test_ruff_finds_nothing():
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_mypy_finds_nothing():
+    done = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,83 @@
+"""The report bundle and its reading in the terminal."""
+
+import io
+import json
+import re
+
+import pytest
+from rich.console import Console
+
+from bitnet import HistoryError, Plan, execute, judge, preflight
+from bitnet.__main__ import main
+from bitnet.report import print_report, write_report
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, corpus):
+    plan = Plan(hidden=32, steps=8, arms="l2-0.05,l2-0.0", device="cpu", runs_dir=tmp_path_factory.mktemp("runs"))
+    histories = execute(plan, corpus)
+    return plan, histories, preflight(plan.runs, corpus.facts(), corpus.vocab_size), judge(histories)
+
+
+def test_the_bundle_holds_traces_verdict_and_page(study, tmp_path):
+    folder = write_report(tmp_path / "report", *study)
+    assert {p.name for p in folder.iterdir()} == {"report.html", "verdict.json", "traces"}
+    traces = sorted(p.name for p in (folder / "traces").glob("*-trace.csv"))
+    assert traces == ["l2-0.0-h32-s0-trace.csv", "l2-0.05-h32-s0-trace.csv"]
+    facts = json.loads((folder / "verdict.json").read_text())
+    assert facts["answer"] == study[3].answer == "inconclusive"
+    assert len(facts["final_counts"]) == 2
+
+
+def test_the_page_needs_no_network(study, tmp_path):
+    page = (write_report(tmp_path / "report", *study) / "report.html").read_text()
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=\"?(https?:)?//", page)
+    assert page.count("Plotly.newPlot(") >= 3
+    assert len(page) > 3_000_000  # plotly itself is inside
+    assert "inconclusive" in page
+
+
+def test_text_in_the_page_is_escaped(study, tmp_path):
+    plan, histories, findings, verdict = study
+    spoiled = type(findings[0])("note", "<script>alert(1)</script>", "<b>bold</b>")
+    page = (write_report(tmp_path / "report", plan, histories, [spoiled], verdict) / "report.html").read_text()
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path):
+    folder = write_report(tmp_path / "report", *study)
+    write_report(folder, *study)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+    with pytest.raises(HistoryError, match="choose another report_dir"):
+        write_report(tmp_path / "thesis", *study)
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+
+
+def test_a_crash_while_writing_leaves_the_earlier_report(study, tmp_path, monkeypatch):
+    folder = write_report(tmp_path / "report", *study)
+    before = (folder / "verdict.json").read_bytes()
+    monkeypatch.setattr("bitnet.report._page", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_report(folder, *study)
+    assert (folder / "verdict.json").read_bytes() == before
+
+
+def test_the_terminal_shows_verdict_table_and_paths_in_80_columns(study, tmp_path):
+    folder = write_report(tmp_path / "report", *study)
+    out = io.StringIO()
+    print_report(folder, Console(file=out, width=80, highlight=False))
+    text = out.getvalue()
+    assert "INCONCLUSIVE" in text
+    assert "l2-0.05, 0" in text
+    assert "unique" in text
+    assert "…" not in text
+    assert str(folder / "report.html") in text.replace("\n", "")
+
+
+def test_no_report_is_one_line_and_exit_code_1(tmp_path, capsys):
+    assert main(["verdict", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "no finished report" in error

@@ -1,0 +1,205 @@
+"""The verdict on made-up histories whose answer is known, and the preflight."""
+
+import pandas as pd
+import pytest
+
+from bitnet import History, RunConfig, checklist, final_counts, judge, preflight
+from bitnet.schedule import evaluation_steps
+from bitnet.verdict import assess
+
+REFERENCES = {
+    "ln_vocabulary": 10.825, "unigram_loss": 7.7, "unique_tokens_ceiling": 4123.0, "unique_predictions_ceiling": 20.0,
+    "human_unique_tokens": 1917.0,
+}  # fmt: skip
+HEALTHY = {
+    "unique_predictions": 4, "unique_tokens": 400, "effective_tokens": 60.0, "top1_share": 0.1, "context_information": 2.0,
+    "predictive_entropy": 5.0, "val_loss": 5.5,
+}  # fmt: skip
+DEAD = {
+    "unique_predictions": 19, "unique_tokens": 900, "effective_tokens": 300.0, "top1_share": 0.05, "context_information": 0.0,
+    "predictive_entropy": 10.82, "val_loss": 10.82,
+}  # fmt: skip
+ONE_TOKEN = DEAD | {"unique_predictions": 1, "unique_tokens": 1, "top1_share": 1.0, "predictive_entropy": 6.0, "val_loss": 9.0}
+
+
+def history(arm, *, hidden=256, steps=20_000, seed=0, stage1=HEALTHY, stage2=HEALTHY, last=None, status="complete", until=None):
+    """A run with constant measures in each stage."""
+    config = RunConfig(arm, hidden=hidden, steps=steps, seed=seed)
+    rows = [
+        {"step": step, "loss": 7.0, "lr": 1e-3, "wd": 0.1}
+        | (last if last and step == steps else stage1 if step <= steps // 2 else stage2)
+        for step in evaluation_steps(steps)
+        if step <= (until or steps)
+    ]
+    return History(config, status, pd.DataFrame(rows), REFERENCES)
+
+
+BROKEN = history("l2-0.05", stage1=DEAD, stage2=DEAD)
+
+
+def test_a_healthy_fix_beside_a_dead_control_works():
+    verdict = judge([BROKEN, history("l2-0.0")])
+    assert verdict.answer == verdict.indication == "works"
+    assert all(check.passed for a in verdict.assessments if a.arm == "l2-0.0" for check in a.checks)
+
+
+@pytest.mark.parametrize(
+    ("stage2", "failed"),
+    [
+        (DEAD, "learned"),
+        (ONE_TOKEN, "diverse at the last step"),
+        (HEALTHY | {"unique_tokens": 9}, "diverse at the last step"),
+        (HEALTHY | {"val_loss": 7.71}, "learned"),
+        (HEALTHY | {"top1_share": 0.6}, "neither dead nor collapsed there"),
+        (HEALTHY | {"context_information": 0.05}, "neither dead nor collapsed there"),
+    ],
+)
+def test_a_degenerate_fix_does_not_work(stage2, failed):
+    verdict = judge([BROKEN, history("l2-0.0", stage2=stage2)])
+    assert verdict.answer == "does not work"
+    assert failed in verdict.reason
+
+
+def test_a_recovery_that_fades_does_not_work():
+    verdict = judge([BROKEN, history("l2-0.0", last=ONE_TOKEN)])
+    assert verdict.answer == "does not work"
+
+
+def test_a_high_last_value_after_a_collapse_does_not_work():
+    verdict = judge([BROKEN, history("l2-0.0", stage2=ONE_TOKEN, last=HEALTHY)])
+    assert verdict.answer == "does not work"
+    assert "sustained" in verdict.reason
+
+
+def test_between_the_bars_is_inconclusive():
+    verdict = judge([BROKEN, history("l2-0.0", stage2=HEALTHY | {"unique_tokens": 30})])
+    assert verdict.answer == "inconclusive"
+    assert "between the bars" in verdict.reason
+
+
+def test_one_failing_seed_is_enough():
+    verdict = judge([BROKEN, history("l2-0.0"), history("l2-0.0", seed=1, stage2=DEAD)])
+    assert verdict.answer == "does not work"
+    assert "seed 1" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("histories", "reason"),
+    [
+        ([history("l2-0.0")], "was not trained beside it"),
+        ([history("l2-0.05"), history("l2-0.0")], "nothing to cure"),
+        ([BROKEN], "No run of l2-0.0"),
+        ([BROKEN, history("l2-0.0"), history("l2-0.0", hidden=512)], "was not trained beside it"),
+    ],
+)
+def test_without_a_failing_control_at_every_size_nothing_was_cured(histories, reason):
+    verdict = judge(histories)
+    assert verdict.answer == "inconclusive"
+    assert reason in verdict.reason
+
+
+@pytest.mark.parametrize("status", ["failed", "stopped", "running"])
+def test_an_unfinished_run_never_works(status):
+    for cut in (None, 15_000):
+        verdict = judge([BROKEN, history("l2-0.0", status=status, until=cut)])
+        assert verdict.answer == "inconclusive"
+        assert status in verdict.reason
+    assert judge([BROKEN, history("l2-0.0", until=19_000)]).answer == "inconclusive"
+
+
+def test_a_short_run_points_but_does_not_answer():
+    short = [history("l2-0.05", steps=5000, stage1=DEAD, stage2=DEAD), history("l2-0.0", steps=5000)]
+    verdict = judge(short)
+    assert (verdict.answer, verdict.indication) == ("inconclusive", "works")
+    assert "5000 of the plan's 20000" in verdict.reason
+
+
+def test_a_full_run_that_fails_refutes_whatever_stands_beside_it():
+    failing = history("l2-0.0", seed=1, stage2=DEAD)
+    for other in (history("l2-0.0", steps=5000), history("l2-0.0", status="failed", until=100)):
+        verdict = judge([BROKEN, other, failing])
+        assert verdict.answer == "does not work"
+        assert "seed 1" in verdict.reason
+
+
+def test_a_short_run_in_which_all_arms_fail_says_so():
+    verdict = judge([history(arm, steps=200, stage1=DEAD, stage2=DEAD) for arm in ("l2-0.05", "l2-0.0", "adamw-0.0")])
+    assert verdict.answer == "inconclusive"
+    assert "cannot tell a failure from a beginning" in verdict.reason
+
+
+def test_a_probe_that_cannot_reach_the_bar_cannot_pass():
+    run = history("l2-0.0")
+    seeds_probe = History(
+        run.config, "complete", run.measures.assign(unique_tokens=20), REFERENCES | {"unique_tokens_ceiling": 20.0}
+    )
+    assert judge([BROKEN, seeds_probe]).answer != "works"
+    assert not {c.name: c.passed for c in assess(seeds_probe).checks}["the probe can count to the bar"]
+
+
+def test_sub_answers():
+    verdict = judge([BROKEN, history("l2-0.0"), history("l2-0.0", hidden=512, stage1=DEAD), history("adamw-0.0")])
+    diverse, sizes, changes = verdict.sub_answers
+    assert diverse[1] == "yes"
+    assert sizes[1] == "yes"
+    assert changes[1] == "yes"  # Stage 1 is lost at one of the sizes
+    assert "adamw-0.0" in changes[2]
+    assert judge([BROKEN, history("l2-0.0")]).sub_answers[2][1] == "no"
+    assert judge([BROKEN, history("l2-0.0")]).sub_answers[1][1] == "not known"
+    differing = judge([BROKEN, history("l2-0.0"), history("l2-0.0", hidden=512, stage2=DEAD)])
+    assert differing.sub_answers[0][1] == "no"
+    assert differing.sub_answers[1][1] == "no"
+
+
+def test_what_the_seeds_probe_would_have_said():
+    assert judge([BROKEN, history("l2-0.0")]).seed_probe.startswith("4 of 20 distinct: does not work")
+    dead = judge([BROKEN, history("l2-0.0", stage2=DEAD)]).seed_probe
+    assert dead.startswith("19 of 20 distinct: neither bar reached")
+
+
+def test_the_checklist_sits_at_the_plans_checkpoints():
+    table = checklist(history("l2-0.0", stage1=DEAD))
+    assert table.step.tolist() == [1000, 10_000, 11_000, 15_000, 20_000]
+    assert table.state.tolist() == ["dead", "dead", "diverse", "diverse", "diverse"]
+    cut = checklist(history("l2-0.0", status="stopped", until=12_000))
+    assert cut.state.tolist()[-1] == "not reached"
+
+
+def test_final_counts_have_a_row_a_run():
+    table = final_counts([BROKEN, history("l2-0.0")])
+    assert table["arm"].tolist() == ["l2-0.05", "l2-0.0"]
+    assert table["checks"].tolist() == ["fails", "passes"]
+
+
+FACTS = {"train_tokens": 688_683}
+
+
+def subjects(runs, level=None):
+    return {f.subject for f in preflight(runs, FACTS, 50257) if level in (None, f.level)}
+
+
+def test_preflight_of_the_brief_itself():
+    """The brief as it stands: one arm, one seed, coupled decay, a text read four times."""
+    found = subjects([RunConfig("l2-0.0")])
+    assert {"the seed's probe", "data", "checkpoints", "coupled decay", "control", "seeds"} <= found
+    assert "length" not in found
+    assert "schedule" not in found
+
+
+def test_preflight_of_a_quick_look():
+    warnings = subjects([RunConfig(arm, steps=200) for arm in ("l2-0.05", "l2-0.0", "adamw-0.0")], "warning")
+    assert warnings == {"length", "schedule", "coupled decay"}
+
+
+def test_preflight_of_a_sound_plan_has_only_the_coupled_decay_to_warn_of():
+    runs = [RunConfig(arm, seed=s) for arm in ("l2-0.05", "l2-0.0", "adamw-0.0", "fp-l2-0.0") for s in (0, 1)]
+    assert subjects(runs, "warning") == {"coupled decay"}
+    assert "seeds" not in subjects(runs)
+
+
+def test_preflight_of_a_probe_below_the_bar():
+    assert {"probe", "probe ceiling"} <= subjects([RunConfig("l2-0.0", probe_positions=20)], "warning")
+
+
+def test_preflight_without_the_fix():
+    assert {"arms", "control"} <= subjects([RunConfig("l2-0.1")], "warning")
