@@ -50,7 +50,8 @@ notebooks: $(READY)  ## execute every notebook in place, to commit its outputs
 	@mkdir -p runs
 	@for notebook in notebooks/*.ipynb; do \
 		fresh=$$(mktemp -d); echo "$$notebook ..."; \
-		BITNET_RUNS="$$fresh" $(BIN)/jupyter execute --inplace --NotebookClient.coalesce_streams=True "$$notebook" \
+		BITNET_RUNS="$$fresh" $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+			--ExecutePreprocessor.coalesce_streams=True "$$notebook" \
 			2>runs/notebooks.log || { tail -n 3 runs/notebooks.log; exit 1; }; \
 		rm -rf "$$fresh"; done
 
