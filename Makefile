@@ -51,7 +51,7 @@ notebooks: $(READY)  ## execute every notebook in place, to commit its outputs
 	@for notebook in notebooks/*.ipynb; do \
 		fresh=$$(mktemp -d); echo "$$notebook ..."; \
 		BITNET_RUNS="$$fresh" $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-			--ExecutePreprocessor.coalesce_streams=True "$$notebook" \
+			--NotebookExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor "$$notebook" \
 			2>runs/notebooks.log || { tail -n 3 runs/notebooks.log; exit 1; }; \
 		rm -rf "$$fresh"; done
 
