@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks import reference
 from bitnet import Corpus, RunConfig, Trainer, load_corpus, measure
-from bitnet.device import describe, keep_freed_memory, pick
+from bitnet.backend import choose, keep_freed_memory
 from bitnet.schedule import evaluation_steps
 from bitnet.transformer import BitNetModel
 
@@ -69,7 +69,7 @@ def trainer_stepper(arm: str):
     """The trainer as a user gets it."""
 
     def build(size: Size, corpus: Corpus, device: torch.device):
-        trainer = Trainer(size.run(arm), corpus, str(device))
+        trainer = Trainer(size.run(arm), corpus, choose(str(device)))
         keep_freed_memory()
         return trainer.update
 
@@ -100,7 +100,7 @@ def timed(device: torch.device, work, times: int) -> float:
 
 def serve(pipe, row: str, size: Size, device_name: str) -> None:
     """A row's process: warm up, then time `n` steps each time it is asked, then say how much memory it took."""
-    device, corpus = pick(device_name), load_corpus()
+    device, corpus = choose(device_name).device, load_corpus()
     step = STEPPERS[row](size, corpus, device)
     count = iter(range(1, 10**9))
     for _ in range(WARMUP):
@@ -204,7 +204,7 @@ def evaluation_share(device: torch.device, step_seconds: float) -> dict:
     """What evaluating at the default cadence adds to a 20 000-step run at hidden 256, as a share of its training time."""
     config = Size(256, 4).run("l2-0.0")
     corpus = load_corpus()
-    trainer = Trainer(config, corpus, str(device))
+    trainer = Trainer(config, corpus, choose(str(device)))
     keep_freed_memory()
     measure(trainer.model, trainer.probe)
     seconds = statistics.median(timed(device, lambda: measure(trainer.model, trainer.probe), 1) for _ in range(5))
@@ -236,11 +236,12 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, nargs="*", default=[128, 256, 512])
     parser.add_argument("--output", default="runs/bench.json")
     options = parser.parse_args()
-    device, console = pick(options.device), Console()
+    backend, console = choose(options.device), Console()
+    device = backend.device
     load_corpus()
     sizes = [Size(hidden, 4) for hidden in options.hidden] + [Size(256, 16)]
     results = [benchmark(size, device, options.rounds, options.steps, console) for size in sizes]
-    facts = {"device": describe(device), "torch": torch.__version__, "python": platform.python_version(), "sizes": results}
+    facts = {"device": backend.facts(), "torch": torch.__version__, "python": platform.python_version(), "sizes": results}
     base = next((r for r in results if (r["hidden"], r["batch_size"]) == (256, 4)), None)
     if base:
         facts["evaluation"] = evaluation_share(device, base["seconds"]["trainer"])
@@ -259,7 +260,7 @@ def main() -> None:
     path = Path(options.output)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(facts, indent=1) + "\n")
-    console.print(f"{describe(device)}; all of it: {path}")
+    console.print(f"{backend.facts()}; all of it: {path}")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bitnet import checks
 from bitnet.arms import ARMS, BROKEN, FIX
+from bitnet.backend import Backend, choose
 from bitnet.config import RunConfig
 from bitnet.data import Corpus, check_corpus
-from bitnet.device import describe, pick
 from bitnet.history import History, HistoryWriter, default_runs_dir, find
 from bitnet.train import Record, Trainer
 
@@ -36,22 +36,26 @@ class Plan:
     corpus: str = "wikipedia-sample"
     device: str = "auto"
     runs_dir: str | Path = ""
+    precision: str = "auto"
+    strict: bool = False
+    backend: Backend = field(init=False, repr=False)
     quick: bool = field(init=False)
     runs: tuple[RunConfig, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        device = pick(self.device)
+        backend = choose(self.device, self.precision, self.strict)
+        self._set("backend", backend)
         steps = checks.integer("steps", self.steps, 0)
         if 0 < steps < 8:
             raise checks.ParameterError("steps", steps, "must be 0 (choose for me) or at least 8")
-        quick = steps == 0 and device.type == "cpu"
+        quick = steps == 0 and backend.device.type == "cpu"
         self._set("quick", quick)
         self._set("steps", steps or (QUICK_STEPS if quick else PLAN_STEPS))
         arms, seeds = checks.names("arms", self.arms, tuple(ARMS)), checks.seeds("seeds", self.seeds)
         check_corpus(self.corpus)
         self._set("arms", arms)
         self._set("seeds", seeds)
-        self._set("device", str(device))
+        self._set("device", str(backend.device))
         self._set("runs_dir", Path(self.runs_dir).expanduser() if self.runs_dir else default_runs_dir())
         every = self.steps // QUICK_EVALUATIONS if quick else 0
         self._set(
@@ -84,17 +88,17 @@ def execute(
 
 
 def _run(config: RunConfig, plan: Plan, corpus: Corpus, callbacks: Sequence[Callback], say: Callable[[str], None]) -> History:
-    device = pick(plan.device)
-    identity = config.identity(corpus.fingerprint, device.type)
+    backend = plan.backend
+    identity = config.identity(corpus.fingerprint, backend.device.type, backend.precision)
     folder = Path(plan.runs_dir) / identity
     if found := find(plan.runs_dir, identity):
         say(f"{config.arm} (hidden {config.hidden}, seed {config.seed}): already trained, read back from {folder}")
         return found
-    trainer = Trainer(config, corpus, plan.device)
+    trainer = Trainer(config, corpus, backend)
     facts = {
         "identity": identity,
         "corpus": corpus.facts(),
-        "device": describe(device) | {"precision": "float32"},
+        "device": backend.facts(),
         "epochs": config.steps * config.batch_size * config.sequence_length / len(corpus.train),
         "parameters": sum(p.numel() for p in trainer.model.parameters()),
     }

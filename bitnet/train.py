@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from bitnet.arms import Recipe
+from bitnet.backend import Backend, choose
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
-from bitnet.device import keep_freed_memory, pick
 from bitnet.diversity import Probe, measure
+from bitnet.graph import StepGraph
 from bitnet.head import head_loss
 from bitnet.schedule import evaluation_steps, learning_rate, weight_decay
 from bitnet.transformer import BitNetModel
@@ -48,11 +49,13 @@ def initial_model(config: RunConfig, vocab_size: int) -> BitNetModel:
         return BitNetModel(config.model(vocab_size))
 
 
-def loss_and_gradients(model: BitNetModel, ids: Tensor, label_smoothing: float = 0.0) -> Tensor:
+def loss_and_gradients(
+    model: BitNetModel, ids: Tensor, label_smoothing: float = 0.0, head_dtype: torch.dtype | None = None
+) -> Tensor:
     """Mean cross-entropy (nats) of the B * (S - 1) next tokens of `ids` [B, S]; sets every parameter's gradient."""
     features = model.features(ids)[:, :-1].flatten(0, 1)
     weight = model.lm_head.weight
-    loss, by_features, by_weight = head_loss(features.detach(), weight, ids[:, 1:].flatten(), label_smoothing)
+    loss, by_features, by_weight = head_loss(features.detach(), weight, ids[:, 1:].flatten(), label_smoothing, head_dtype)
     features.backward(by_features)
     weight.grad = by_weight
     return loss
@@ -75,25 +78,27 @@ class Trainer:
     records. Errors: `ParameterError` for a device that is not there.
     """
 
-    def __init__(self, config: RunConfig, corpus: Corpus, device: str = "auto"):
+    def __init__(self, config: RunConfig, corpus: Corpus, backend: Backend | None = None):
         self.config = config
         self.recipe = config.recipe
-        self.device = pick(device)
-        self.stream = corpus.train.to(self.device)
+        self.backend = backend or choose()
+        device = self.backend.device
+        self.stream = corpus.train.to(device)
+        self.ids = batch(self.stream, 1, config.batch_size, config.sequence_length).clone()
         self.probe = Probe.from_corpus(corpus, config.probe_positions, config.sequence_length)
-        self.model = initial_model(config, corpus.vocab_size).to(self.device)
+        self.model = initial_model(config, corpus.vocab_size).to(device)
         self.optimizer = make_optimizer(self.model, self.recipe)
-        self.no_inf = torch.zeros((), device=self.device)  # the fused optimizer wants it beside a gradient scale
+        self.no_inf = torch.zeros((), device=device)  # the fused optimizer wants it beside a gradient scale
+        self.graph = StepGraph(self.compute) if self.backend.graphs else None
         self.evaluations = frozenset(evaluation_steps(config.steps, config.eval_every))
 
     def __iter__(self) -> Iterator[Record]:
-        keep_freed_memory()
         for step in range(1, self.config.steps + 1):
-            loss = self.update(step)
-            if step in self.evaluations:
-                yield self._record(step, loss, measure(self.model, self.probe))
-            elif step % REPORT_EVERY == 0:
-                yield self._record(step, loss, {})
+            with self.backend.in_force():
+                loss = self.update(step)
+                measures = measure(self.model, self.probe) if step in self.evaluations else {}
+            if measures or step % REPORT_EVERY == 0:
+                yield Record(step, loss.item(), *self.rates(step), measures)
 
     def rates(self, step: int) -> tuple[float, float]:
         """Learning rate and weight decay of update `step`."""
@@ -103,23 +108,35 @@ class Trainer:
 
     def update(self, step: int) -> Tensor:
         """Update number `step`; the loss before it, still on the device."""
+        lr, wd = self.rates(step)
         group = self.optimizer.param_groups[0]
-        group["lr"], group["weight_decay"] = self.rates(step)
-        ids = batch(self.stream, step, self.config.batch_size, self.config.sequence_length)
+        group["weight_decay"] = wd
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
+        self.ids.copy_(batch(self.stream, step, self.config.batch_size, self.config.sequence_length))
+        return self.graph(baked=wd) if self.graph else self.compute()
+
+    def compute(self) -> Tensor:
+        """One update on the tokens in `ids`, at the rates in the optimizer; nothing in it waits for the device."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss = loss_and_gradients(self.model, ids, self.recipe.label_smoothing)
+        loss = loss_and_gradients(self.model, self.ids, self.recipe.label_smoothing, self.backend.head_dtype)
         # The attributes by which a GradScaler hands its scale to a fused optimizer; torch declares them nowhere.
         self.optimizer.grad_scale = clip_scale(self.model.parameters(), self.recipe.clip_norm)  # type: ignore[attr-defined]
         self.optimizer.found_inf = self.no_inf  # type: ignore[attr-defined]
         self.optimizer.step()
         return loss
 
-    def _record(self, step: int, loss: Tensor, measures: dict[str, float]) -> Record:
-        return Record(step, loss.item(), *self.rates(step), measures)
-
 
 def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
-    """Adam or AdamW over every parameter; its learning rate and decay are set anew at each update."""
+    """Adam or AdamW over every parameter; its learning rate and decay are set anew at each update.
+
+    On CUDA the rate is a tensor, so that a captured update reads it anew.
+    """
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    device = model.lm_head.weight.device
+    on_gpu = device.type == "cuda"
+    rate = torch.tensor(recipe.peak_lr, device=device) if on_gpu else recipe.peak_lr
     betas = (recipe.beta1, recipe.beta2)
-    return kind(model.parameters(), lr=recipe.peak_lr, betas=betas, eps=recipe.eps, fused=True)
+    return kind(model.parameters(), lr=rate, betas=betas, eps=recipe.eps, fused=True, capturable=on_gpu)

@@ -5,14 +5,16 @@ import torch
 
 from benchmarks import reference
 from bitnet import RunConfig, Trainer
+from bitnet.backend import choose
 from bitnet.train import batch, clip_scale, initial_model, make_optimizer
 
+CPU = choose("cpu", precision="float32")
 SMALL = {"hidden": 32, "layers": 2, "heads": 2, "probe_positions": 300}
 
 
 def trainer_and_reference(corpus, arm, steps, dtype):
     """A trainer, and a function that takes the reference's update number t from the same weights and data."""
-    trainer = Trainer(RunConfig(arm, steps=steps, **SMALL), corpus, "cpu")
+    trainer = Trainer(RunConfig(arm, steps=steps, **SMALL), corpus, CPU)
     trainer.model.to(dtype)
     trainer.optimizer = make_optimizer(trainer.model, trainer.recipe)
     p = {name: value.detach().clone().requires_grad_() for name, value in trainer.model.named_parameters()}
@@ -89,7 +91,7 @@ def test_building_a_model_leaves_the_random_state_alone():
 
 def test_a_run_repeats_itself_exactly(corpus):
     config = RunConfig("l2-0.0", steps=20, **SMALL)
-    first, second = Trainer(config, corpus, "cpu"), Trainer(config, corpus, "cpu")
+    first, second = Trainer(config, corpus, CPU), Trainer(config, corpus, CPU)
     assert list(first) == list(second)
     for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -97,7 +99,7 @@ def test_a_run_repeats_itself_exactly(corpus):
 
 def test_records_carry_the_rates_and_the_measures_at_evaluations(corpus):
     config = RunConfig("l2-0.05", steps=40, eval_every=15, **SMALL)
-    records = list(Trainer(config, corpus, "cpu"))
+    records = list(Trainer(config, corpus, CPU))
     assert [r.step for r in records if r.measures] == [1, 8, 15, 20, 28, 30, 40]
     assert [r.step for r in records if not r.measures] == [10]
     assert {r.wd for r in records if r.step <= 20} == {0.1}
@@ -111,7 +113,7 @@ def test_records_carry_the_rates_and_the_measures_at_evaluations(corpus):
 def test_cuda_follows_the_cpu(corpus, device):
     """Full precision, float32: the same losses within 1e-3 nats over 20 updates."""
     config = RunConfig("fp-adamw-0.0", steps=20, **SMALL)
-    here, there = Trainer(config, corpus, "cpu"), Trainer(config, corpus, device)
+    here, there = Trainer(config, corpus, CPU), Trainer(config, corpus, device)
     for t in range(1, 21):
         assert there.update(t).item() == pytest.approx(here.update(t).item(), abs=1e-3)
 
@@ -120,7 +122,7 @@ def test_coupled_decay_kills_the_network_and_decoupled_decay_does_not(corpus):
     """The collapse in miniature: 2048 tokens, most of them rare, 240 updates at hidden 32."""
     last, head = {}, {}
     for arm in ("l2-0.1", "adamw-0.0", "no-decay"):
-        trainer = Trainer(RunConfig(arm, steps=240, eval_every=240, **SMALL), corpus, "cpu")
+        trainer = Trainer(RunConfig(arm, steps=240, eval_every=240, **SMALL), corpus, CPU)
         last[arm] = [r.measures for r in trainer if r.measures][-1]
         head[arm] = trainer.model.lm_head.weight.abs().mean().item()
         unigram = trainer.probe.references["unigram_loss"]

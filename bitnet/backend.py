@@ -1,0 +1,115 @@
+"""What a run computes with: device, precision, whole-step graphs. Chosen by what the machine has, kept in the manifest."""
+
+import contextlib
+import ctypes
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from bitnet import checks
+
+__all__ = ["Backend", "choose", "keep_freed_memory"]
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """`precision` is that of the products with the vocabulary; everything else is float32.
+
+    `graphs` replays each update as one CUDA graph. `strict` asks for algorithms that repeat bit by bit on CUDA too; on a
+    CPU they do so in any case, for the same number of threads.
+    """
+
+    device: torch.device
+    precision: str = "float32"
+    graphs: bool = False
+    strict: bool = False
+
+    @property
+    def head_dtype(self) -> torch.dtype | None:
+        """The type of the products with the vocabulary; None for that of the model."""
+        return torch.bfloat16 if self.precision == "bfloat16" else None
+
+    def facts(self) -> dict[str, object]:
+        """What a manifest records of it."""
+        device: dict[str, object]
+        if self.device.type == "cuda":
+            device = {"kind": "cuda", "name": torch.cuda.get_device_name(self.device)}
+        else:
+            device = {"kind": "cpu", "name": _processor(), "threads": torch.get_num_threads()}
+        return device | {"precision": self.precision, "graphs": self.graphs, "strict": self.strict}
+
+    @contextlib.contextmanager
+    def in_force(self) -> Iterator[None]:
+        """While a run trains: freed memory kept, and the repeatable algorithms if `strict`."""
+        keep_freed_memory()
+        before = torch.are_deterministic_algorithms_enabled()
+        torch.use_deterministic_algorithms(self.strict or before)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
+
+
+def choose(device: str = "auto", precision: str = "auto", strict: bool = False) -> Backend:
+    """The backend for these wishes on this machine.
+
+    `device`: `auto` (CUDA where there is one, else the CPU), `cpu`, `cuda` or `cuda:N`. `precision`: `auto` is bfloat16 on
+    a CPU with matrix units for it (AMX), where those products are most of a step, and float32 everywhere else: without
+    the units bfloat16 is slower, and on a GPU the step is bound by the optimizer's memory traffic. Errors:
+    `ParameterError` for a device that is not there.
+    """
+    where = _device(device)
+    checks.choice("precision", precision, PRECISIONS)
+    checks.boolean("strict", strict)
+    if precision == "auto":
+        amx = where.type == "cpu" and not strict and torch.cpu._is_amx_tile_supported()
+        precision = "bfloat16" if amx else "float32"
+    if strict and where.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read as cuBLAS starts; it has to be set for strictness
+    return Backend(where, precision, graphs=where.type == "cuda", strict=strict)
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = str(device).partition(":")
+    if kind not in ("cpu", "cuda") or (index and (kind == "cpu" or not index.isdigit())):
+        raise checks.ParameterError("device", device, "must be auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise checks.ParameterError("device", device, f"{found} CUDA devices found on this machine; use auto or cpu")
+    return torch.device(device)
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Ask glibc to keep freed memory for the next step instead of giving it back; True where it agreed.
+
+    Logits and gradients of tens of megabytes are freed and asked for again in every step. By default each comes as
+    fresh zeroed pages from the kernel, which costs more than the arithmetic done on them. Elsewhere than on Linux with
+    glibc this does nothing, and is only slower.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(m_mmap_max, 0) and mallopt(m_trim_threshold, 2**31 - 1))
