@@ -29,7 +29,7 @@ from bitnet.transformer import BitNetModel
 WARMUP = 3  # untimed steps of each row: allocations, compilation
 MATRIX = {"cpu": 2048, "cuda": 8192}
 COPY_BYTES = {"cpu": 2**28, "cuda": 2**32}
-ROWS = {"reference": "(a) plain reference", "trainer": "(b) the trainer", "full precision": "(c) without quantizers"}
+ROWS = {"reference": "(a) reference", "trainer": "(b) trainer", "full precision": "(c) unquantized"}
 
 
 @dataclass(frozen=True)
@@ -214,14 +214,14 @@ def evaluation_share(device: torch.device, step_seconds: float) -> dict:
 
 def table_of(results: list[dict]) -> Table:
     table = Table(title="Training speed, medians in turns", title_justify="left")
-    for column in ("hidden", "tokens", "row", "ms/step", "steps/s", "tokens/s", "x reference", "share of roof", "peak MB"):
-        table.add_column(column, justify="left" if column == "row" else "right")
+    for column in ("size", "row", "ms/step", "steps/s", "tok/s", "x (a)", "of (d)", "MB"):
+        table.add_column(column, justify="left" if column in ("size", "row") else "right")
     for r in results:
-        for row, name in (ROWS | {"roof": "(d) measured roof"}).items():
+        for row, name in (ROWS | {"roof": "(d) roof"}).items():
             s = r["seconds"][row]
             peak = f"{r['peak_bytes'][row] / 2**20:.0f}" if row in r["peak_bytes"] else ""
             table.add_row(
-                str(r["hidden"]), str(r["tokens"]), name, f"{1000 * s:.1f}", f"{1 / s:.1f}", f"{r['tokens'] / s:.0f}",
+                f"{r['hidden']}, {r['batch_size']}x32", name, f"{1000 * s:.1f}", f"{1 / s:.1f}", f"{r['tokens'] / s:.0f}",
                 f"{r['seconds']['reference'] / s:.2f}", f"{r['seconds']['roof'] / s:.0%}", peak,
             )  # fmt: skip
         table.add_section()

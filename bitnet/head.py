@@ -5,7 +5,10 @@ from torch import Tensor
 
 __all__ = ["head_logits", "head_loss"]
 
-CPU_COLUMNS = 2048  # weight rows a matrix product takes at once: this much stays in cache, and is a third faster
+# On a CPU the logits come in column blocks that stay in cache, and each of their rows starts on a cache line of its own
+# (16 floats; 50257 is odd): together up to a third faster than one plain product.
+CPU_COLUMNS = 2048
+CPU_ALIGNMENT = 16
 
 
 def head_logits(features: Tensor, weight: Tensor) -> Tensor:
@@ -13,7 +16,8 @@ def head_logits(features: Tensor, weight: Tensor) -> Tensor:
     if features.device.type != "cpu" or features.dtype != torch.float32:
         product = features @ weight.T
         return product.to(torch.promote_types(product.dtype, torch.float32))
-    logits = features.new_empty(len(features), len(weight))
+    padded = -(-len(weight) // CPU_ALIGNMENT) * CPU_ALIGNMENT
+    logits = features.new_empty(len(features), padded)[:, : len(weight)]
     for i in range(0, len(weight), CPU_COLUMNS):
         torch.mm(features, weight[i : i + CPU_COLUMNS].T, out=logits[:, i : i + CPU_COLUMNS])
     return logits

@@ -14,7 +14,7 @@ def ternary(weight: Tensor) -> tuple[Tensor, Tensor]:
     Source: Ma et al. 2024, "The Era of 1-bit LLMs", eqs. 1-3 (absmean).
     """
     scale = weight.abs().mean().clamp(min=MIN_SCALE)
-    return (weight / scale).round().clamp(-1, 1), scale
+    return (weight / scale).round_().clamp_(-1, 1), scale
 
 
 def weight_quant(weight: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def weight_quant(weight: Tensor) -> Tensor:
     Bengio et al. 2013.
     """
     values, scale = ternary(weight.detach())
-    return _straight_through(weight, values * scale)
+    return _straight_through(weight, values.mul_(scale))
 
 
 def activation_quant(x: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def activation_quant(x: Tensor) -> Tensor:
     """
     with torch.no_grad():
         scale = 127.0 / x.abs().amax(dim=-1, keepdim=True).clamp(min=MIN_SCALE)
-        levels = (x * scale).round().clamp(-128, 127) / scale
+        levels = (x * scale).round_().clamp_(-128, 127).div_(scale)
     return _straight_through(x, levels)
 
 

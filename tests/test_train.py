@@ -53,6 +53,39 @@ def test_the_first_update_is_the_reference_to_float32_rounding(corpus):
     assert trainer.update(1).item() == pytest.approx(plain_step(1), rel=1e-6)
 
 
+@pytest.mark.parametrize("arm", ["l2-0.0", "adamw-0.0", "fp-adamw-0.0"])
+def test_300_float32_updates_deviate_from_the_reference_as_rounding_does(corpus, arm):
+    """Across the switch. A ternary network turns rounding into real differences: a value that crosses a threshold moves
+    by a whole level. So the yardstick is the reference itself with its initial weights moved by up to an eighth of a
+    unit in the last place; the trainer may deviate three times as much in the mean, plus the rounding of a loss (1e-5).
+    """
+    trainer, _, plain_step = trainer_and_reference(corpus, arm, steps=300, dtype=torch.float32)
+    _, p, moved_step = trainer_and_reference(corpus, arm, steps=300, dtype=torch.float32)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for value in p.values():
+            value.mul_(1 + 2**-22 * (torch.rand(value.shape, generator=generator) - 0.5))
+    ours, rounding = [], []
+    for t in range(1, 301):
+        plain = plain_step(t)
+        ours.append(abs(trainer.update(t).item() - plain))
+        rounding.append(abs(moved_step(t) - plain))
+    assert sum(ours) / 300 <= 3 * sum(rounding) / 300 + 1e-5
+
+
+def test_bfloat16_products_end_within_the_spread_of_seeds(corpus):
+    """Final held-out loss of AdamW: the means of both precisions differ by less than the float32 seeds among themselves."""
+    final = {}
+    for precision in ("float32", "bfloat16"):
+        for seed in range(3):
+            config = RunConfig("adamw-0.0", steps=120, seed=seed, eval_every=120, **SMALL)
+            *_, last = Trainer(config, corpus, choose("cpu", precision))
+            final[precision, seed] = last.measures["val_loss"]
+    exact, mixed = ([loss for (p, _), loss in final.items() if p == precision] for precision in ("float32", "bfloat16"))
+    assert exact != mixed
+    assert abs(sum(exact) - sum(mixed)) / 3 < max(exact) - min(exact)
+
+
 def test_batches_are_consecutive_and_wrap_around():
     stream = torch.arange(10)
     assert batch(stream, 1, 2, 3).tolist() == [[0, 1, 2], [3, 4, 5]]

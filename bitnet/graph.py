@@ -1,0 +1,65 @@
+"""A training update as one CUDA graph, so that its many small kernels are launched together."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["StepGraph", "capture_cuda"]
+
+WARMUP = 3  # updates run one kernel at a time before a capture: the optimizer and the allocator create their state in them
+
+Work = Callable[[], Tensor]
+
+
+class StepGraph:
+    """Runs `work`, an update that reads and writes fixed tensors, by replaying it.
+
+    Numbers that are no tensors are baked into a graph as it is captured. `baked` names them: when it changes, as the
+    weight decay does at the stage switch, the next call captures anew. `capture` and `warm_up` can be replaced by ones
+    that need no GPU.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        capture: Callable[[Work], tuple[Callable[[], None], Tensor]] | None = None,
+        warm_up: Callable[[Work], Tensor] | None = None,
+    ):
+        self.work = work
+        self.capture, self.warm_up = capture or capture_cuda, warm_up or warm_up_cuda
+        self.calls = 0
+        self.baked: object = None
+        self.replay: Callable[[], None] | None = None
+        self.output: Tensor | None = None
+
+    def __call__(self, baked: object) -> Tensor:
+        """One update; its output is overwritten by the next."""
+        self.calls += 1
+        if self.calls <= WARMUP:
+            return self.warm_up(self.work)
+        if self.replay is None or baked != self.baked:
+            self.replay = self.output = None  # gives the old graph's memory back before the new one asks for its own
+            self.replay, self.output = self.capture(self.work)
+            self.baked = baked
+        self.replay()
+        assert self.output is not None
+        return self.output
+
+
+def capture_cuda(work: Work) -> tuple[Callable[[], None], Tensor]:
+    """Record `work`, without running it, as a CUDA graph: its replay, and the tensor that each replay fills."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        output = work()
+    return graph.replay, output
+
+
+def warm_up_cuda(work: Work) -> Tensor:
+    """Run `work` on a stream of its own, as a capture will."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        output = work()
+    torch.cuda.current_stream().wait_stream(stream)
+    return output

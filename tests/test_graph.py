@@ -1,0 +1,85 @@
+"""The captured update: when it warms up, captures and replays, with a recorder in the place of CUDA; and on CUDA itself."""
+
+import pytest
+import torch
+
+from bitnet import RunConfig, Trainer
+from bitnet.backend import Backend
+from bitnet.graph import WARMUP, StepGraph
+
+SMALL = {"hidden": 32, "layers": 2, "heads": 2, "probe_positions": 300}
+
+
+class Recorder:
+    """A capture that, like CUDA's, runs nothing itself, and replays with the numbers of the moment it was made."""
+
+    def __init__(self, group):
+        self.group, self.captures = group, []
+
+    def __call__(self, work):
+        decay = self.group["weight_decay"]
+        self.captures.append(decay)
+        output = torch.zeros(())
+
+        def replay():
+            now, self.group["weight_decay"] = self.group["weight_decay"], decay
+            output.copy_(work())
+            self.group["weight_decay"] = now
+
+        return replay, output
+
+
+def trainers(corpus, arm):
+    config = RunConfig(arm, steps=20, **SMALL)
+    plain, graphed = (Trainer(config, corpus, Backend(torch.device("cpu"))) for _ in range(2))
+    recorder = Recorder(graphed.optimizer.param_groups[0])
+    graphed.graph = StepGraph(graphed.compute, recorder, lambda work: work())
+    return plain, graphed, recorder
+
+
+@pytest.mark.parametrize(("arm", "captures"), [("l2-0.05", [0.1, 0.05]), ("l2-0.1", [0.1]), ("no-decay", [0.0])])
+def test_replayed_updates_are_the_plain_ones_across_the_switch(corpus, arm, captures):
+    plain, graphed, recorder = trainers(corpus, arm)
+    for step in range(1, 21):
+        assert graphed.update(step).item() == plain.update(step).item(), step
+    for a, b in zip(plain.model.parameters(), graphed.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert recorder.captures == captures
+
+
+def test_a_graph_that_is_not_captured_anew_would_be_seen(corpus):
+    """The recorder bakes the decay as CUDA does: without a new capture the runs part after the switch."""
+    plain, graphed, _ = trainers(corpus, "l2-0.05")
+    graph = graphed.graph
+    graphed.graph = lambda baked: graph(baked="never changes")
+    parted = [step for step in range(1, 21) if graphed.update(step).item() != plain.update(step).item()]
+    assert parted
+    assert min(parted) > 11
+
+
+def test_the_first_updates_are_not_captured():
+    warmed, captured = [], []
+
+    def capture(work):
+        captured.append(work)
+        return (lambda: None), work()
+
+    def warm_up(work):
+        warmed.append(work)
+        return work()
+
+    graph = StepGraph(lambda: torch.zeros(()), capture, warm_up)
+    for _ in range(WARMUP + 4):
+        graph(baked=0.1)
+    assert (len(warmed), len(captured)) == (WARMUP, 1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("arm", ["l2-0.05", "adamw-0.0"])
+def test_cuda_graphs_follow_plain_cuda_updates(corpus, arm):
+    """Strict, so that both paths launch the same deterministic kernels: equal losses across the switch."""
+    config = RunConfig(arm, steps=40, **SMALL)
+    plain = Trainer(config, corpus, Backend(torch.device("cuda"), graphs=False, strict=True))
+    graphed = Trainer(config, corpus, Backend(torch.device("cuda"), graphs=True, strict=True))
+    for step in range(1, 41):
+        assert graphed.update(step).item() == pytest.approx(plain.update(step).item(), abs=1e-4), step
