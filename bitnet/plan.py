@@ -15,7 +15,7 @@ from bitnet.train import Record, Trainer
 __all__ = ["PLAN_STEPS", "QUICK_STEPS", "Plan", "execute"]
 
 PLAN_STEPS = 20000  # the brief's question is about this many
-QUICK_STEPS = 200  # a quick look on a CPU: three arms at hidden 256 in under three minutes on two cores
+QUICK_STEPS = 160  # a quick look on a CPU: three arms at hidden 256 in under three minutes on two cores
 QUICK_EVALUATIONS = 4  # evenly spaced; the first step and the plan's checkpoints come on top
 
 Callback = Callable[[RunConfig, Record], None]
