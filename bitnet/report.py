@@ -73,7 +73,7 @@ def print_report(folder: str | Path, console: Console | None = None) -> None:
     facts = read_report(folder)
     console = console or Console(highlight=False)
     counts = Table(title=f"Final token counts: hidden {facts['hidden']}, {facts['steps']} steps", title_justify="left")
-    counts.add_column("arm, seed")
+    counts.add_column("arm, seed", no_wrap=True)
     for column in _TERMINAL_COLUMNS:
         counts.add_column(column, justify="right")
     for row in facts["final_counts"]:
