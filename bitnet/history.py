@@ -2,29 +2,29 @@
 
 import csv
 import datetime
+import hashlib
+import io
 import json
 import math
 import os
 import platform
-import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
 
-from bitnet.checks import ParameterError
 from bitnet.config import RunConfig
 from bitnet.diversity import state
-from bitnet.train import Record
+from bitnet.train import Diverged, Record
 
-__all__ = ["TRACE_COLUMNS", "History", "HistoryError", "HistoryWriter", "default_runs_dir"]
+__all__ = ["TRACE_COLUMNS", "History", "HistoryError", "HistoryWriter", "NewerFormatError", "default_runs_dir"]
 
 FORMAT = 1
 TRACE_COLUMNS = ("Step", "Loss", "UniquePredictions", "LR", "WD")
-STATUSES = ("running", "complete", "failed", "stopped")
+STATUSES = ("running", "complete", "failed", "stopped", "diverged")
 MEASURES = (
     "unique_predictions", "unique_tokens", "effective_tokens", "top1_share", "context_information",
     "predictive_entropy", "val_loss",
@@ -34,7 +34,15 @@ _PACKAGES = ("bitnet", "torch", "numpy", "tokenizers", "gensim", "mwparserfromhe
 
 
 class HistoryError(RuntimeError):
-    """A run folder cannot be read; the message is one line that names the file and the remedy."""
+    """A run folder cannot be read or written; the message is one line that names the file and the remedy."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Shown by IPython in place of a stack trace: the line says all there is to say."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class NewerFormatError(HistoryError):
+    """A run folder was made by a newer version, and is left alone."""
 
 
 def default_runs_dir() -> Path:
@@ -82,28 +90,45 @@ class History:
 
     @classmethod
     def load(cls, folder: str | Path) -> "History":
-        """Read a run folder. Errors: `HistoryError` where it is missing, damaged, or made by a newer version."""
+        """Read a run folder and verify its checksums.
+
+        Errors: `HistoryError` where it is missing or damaged, `NewerFormatError` where a newer version made it.
+        """
         folder = Path(folder)
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
             if manifest["format"] > FORMAT:
-                raise HistoryError(f"{folder}: made by a newer version of bitnet (format {manifest['format']}); update it")
+                raise NewerFormatError(f"{folder}: made by a newer version of bitnet (format {manifest['format']}); update it")
+            if manifest["sha256"] != _seal(manifest):
+                raise ValueError("manifest.json does not match its checksum")
+            for name, expected in manifest.get("files", {}).items():
+                if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
+                    raise ValueError(f"{name} does not match its checksum")
             config = RunConfig(**manifest["config"])
             measures = pd.read_csv(folder / "measures.csv")
             return cls(config, manifest["status"], measures[list(_MEASURE_COLUMNS)], manifest["references"], manifest, folder)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise HistoryError(f"{folder}: not a readable run folder ({error}); delete it to train again") from error
+            raise HistoryError(f"{folder}: not a readable run folder ({error}); move it away to train again") from error
 
 
 class HistoryWriter:
-    """Writes a run folder while the run goes on: the manifest first, a row an evaluation, the status last.
+    """Writes a run folder while the run goes on: every file whole under its name, the status last.
 
     Use as a context manager around the training, and call it with each `Record`. Leaving it without an error, after the
-    last step, marks the run complete; an error marks it failed, with its reason, and an interrupt stopped.
+    last step, marks the run complete; an error marks it failed or diverged, with its reason, and an interrupt stopped.
+    `rows` are those of a run that goes on from a checkpoint.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, facts: Mapping[str, object], references: Mapping[str, float]):
+    def __init__(
+        self,
+        folder: Path,
+        config: RunConfig,
+        facts: Mapping[str, object],
+        references: Mapping[str, float],
+        rows: Sequence[Mapping[str, float]] = (),
+    ):
         self.folder, self.config = folder, config
+        self.rows = [dict(row) for row in rows]
         self.last_step = 0
         self.manifest: dict[str, object] = {
             "format": FORMAT,
@@ -117,55 +142,66 @@ class HistoryWriter:
         }
 
     def __enter__(self) -> "HistoryWriter":
-        if self.folder.exists():
-            shutil.rmtree(self.folder)  # only ever an unfinished run: a complete one is read back instead
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._write_tables()
         self._write_manifest()
-        self._append("trace.csv", TRACE_COLUMNS)
-        self._append("measures.csv", _MEASURE_COLUMNS)
         return self
 
     def __call__(self, record: Record) -> None:
         self.last_step = record.step
         if record.measures:
-            m = record.measures
-            self._append("trace.csv", (record.step, record.loss, m["unique_predictions"], record.lr, record.wd))
-            self._append("measures.csv", (record.step, record.loss, record.lr, record.wd, *(m[name] for name in MEASURES)))
+            row = {"step": record.step, "loss": record.loss, "lr": record.lr, "wd": record.wd}
+            self.rows.append({name: _rounded(value) for name, value in (row | record.measures).items()})
+            self._write_tables()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if kind is None and self.last_step == self.config.steps:
             self.manifest["status"] = "complete"
         else:
-            stopped = kind is None or not issubclass(kind, Exception)  # KeyboardInterrupt is no Exception
-            self.manifest["status"] = "stopped" if stopped else "failed"
+            self.manifest["status"] = _status_of(kind)
             self.manifest["reason"] = f"{kind.__name__}: {error}" if kind else "ended before its last step"
         self.manifest["last_step"] = self.last_step
         self.manifest["ended"] = _now()
+        self.manifest["files"] = {
+            name: hashlib.sha256((self.folder / name).read_bytes()).hexdigest() for name in ("trace.csv", "measures.csv")
+        }
         self._write_manifest()
 
-    def _append(self, name: str, row: tuple[object, ...]) -> None:
-        with (self.folder / name).open("a", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(_rounded(value) for value in row)
+    def _write_tables(self) -> None:
+        """Both tables anew: they are a few kilobytes, and so are never half a row."""
+        trace = [(r["step"], r["loss"], r["unique_predictions"], r["lr"], r["wd"]) for r in self.rows]
+        self._write("trace.csv", _csv(TRACE_COLUMNS, trace))
+        self._write("measures.csv", _csv(_MEASURE_COLUMNS, [[row[name] for name in _MEASURE_COLUMNS] for row in self.rows]))
 
     def _write_manifest(self) -> None:
-        partial = self.folder / "manifest.json.tmp"
-        partial.write_text(json.dumps(self.manifest, indent=1) + "\n")
-        partial.replace(self.folder / "manifest.json")
+        self.manifest["sha256"] = _seal(self.manifest)
+        self._write("manifest.json", json.dumps(self.manifest, indent=1) + "\n")
+
+    def _write(self, name: str, text: str) -> None:
+        partial = self.folder / f"{name}.tmp"
+        partial.write_text(text)
+        partial.replace(self.folder / name)
 
 
-def find(runs_dir: str | Path, identity: str) -> History | None:
-    """The finished run of that identity below `runs_dir`, or None: an unfinished or damaged one does not count."""
-    folder = Path(runs_dir) / identity
-    if not folder.exists():
-        return None
-    try:
-        history = History.load(folder)
-    except (HistoryError, ParameterError):
-        return None
-    return history if history.complete else None
+def _status_of(kind: type[BaseException] | None) -> str:
+    if kind is None or not issubclass(kind, Exception):  # KeyboardInterrupt is no Exception
+        return "stopped"
+    return "diverged" if issubclass(kind, Diverged) else "failed"
 
 
-def _rounded(value: object) -> object:
+def _seal(manifest: Mapping[str, object]) -> str:
+    """The checksum of a manifest, over all of it but the checksum."""
+    rest = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    return text.getvalue()
+
+
+def _rounded(value: float) -> float:
     """Ten significant digits: all that a float32 run means, in files that stay small."""
     return float(f"{value:.10g}") if isinstance(value, float) and math.isfinite(value) else value
 

@@ -9,16 +9,14 @@ from bitnet.arms import ARMS, BROKEN, FIX
 from bitnet.backend import Backend, choose
 from bitnet.config import RunConfig
 from bitnet.data import Corpus, check_corpus
-from bitnet.history import History, HistoryWriter, default_runs_dir, find
-from bitnet.train import Record, Trainer
+from bitnet.history import History, default_runs_dir
+from bitnet.run import Callback, run
 
 __all__ = ["PLAN_STEPS", "QUICK_STEPS", "Plan", "execute"]
 
 PLAN_STEPS = 20000  # the brief's question is about this many
 QUICK_STEPS = 160  # a quick look on a CPU: three arms at hidden 256 in under three minutes on two cores
 QUICK_EVALUATIONS = 4  # evenly spaced; the first step and the plan's checkpoints come on top
-
-Callback = Callable[[RunConfig, Record], None]
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Plan:
         self._set("arms", arms)
         self._set("seeds", seeds)
         self._set("device", str(backend.device))
-        self._set("runs_dir", Path(self.runs_dir).expanduser() if self.runs_dir else default_runs_dir())
+        self._set("runs_dir", _folder("runs_dir", self.runs_dir) or default_runs_dir())
         every = self.steps // QUICK_EVALUATIONS if quick else 0
         self._set(
             "runs",
@@ -77,34 +75,22 @@ class Plan:
         return f"verify-h{self.hidden}-t{self.steps}"
 
 
+def _folder(name: str, value: object) -> Path | None:
+    """A path that is a folder or could become one; None where none was given."""
+    if not isinstance(value, str | Path):
+        raise checks.ParameterError(name, value, "must be a path, or empty for the default")
+    path = Path(value).expanduser()
+    if path.is_file():
+        raise checks.ParameterError(name, str(value), "is a file, and must be a folder or a new name")
+    return path if str(value) else None
+
+
 def execute(
     plan: Plan, corpus: Corpus, callbacks: Sequence[Callback] = (), say: Callable[[str], None] = print
 ) -> list[History]:
     """Train every run of a plan, one after the other, and return their histories in order.
 
-    A run that is already complete in the runs folder is read back, not trained again.
+    A run that is already complete in the runs folder is read back, and one that was interrupted goes on. One that
+    diverges or runs out of memory does not stop the others.
     """
-    return [_run(config, plan, corpus, callbacks, say) for config in plan.runs]
-
-
-def _run(config: RunConfig, plan: Plan, corpus: Corpus, callbacks: Sequence[Callback], say: Callable[[str], None]) -> History:
-    backend = plan.backend
-    identity = config.identity(corpus.fingerprint, backend.device.type, backend.precision)
-    folder = Path(plan.runs_dir) / identity
-    if found := find(plan.runs_dir, identity):
-        say(f"{config.arm} (hidden {config.hidden}, seed {config.seed}): already trained, read back from {folder}")
-        return found
-    trainer = Trainer(config, corpus, backend)
-    facts = {
-        "identity": identity,
-        "corpus": corpus.facts(),
-        "device": backend.facts(),
-        "epochs": config.steps * config.batch_size * config.sequence_length / len(corpus.train),
-        "parameters": sum(p.numel() for p in trainer.model.parameters()),
-    }
-    with HistoryWriter(folder, config, facts, trainer.probe.references) as writer:
-        for record in trainer:
-            writer(record)
-            for callback in callbacks:
-                callback(config, record)
-    return History.load(folder)
+    return [run(config, corpus, plan.runs_dir, plan.backend, callbacks, say) for config in plan.runs]

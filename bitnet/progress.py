@@ -27,6 +27,7 @@ class ProgressBar:
             self.config = config
             self.bar = tqdm(
                 total=config.steps,
+                initial=record.step,
                 desc=f"{config.arm}, seed {config.seed}",
                 unit="step",
                 file=self.stream or sys.stderr,

@@ -18,23 +18,38 @@ from bitnet.plan import Plan
 from bitnet.plots import diversity_figure, loss_figure, seed_probe_figure
 from bitnet.verdict import Finding, Verdict, checklist, final_counts
 
-__all__ = ["print_report", "read_report", "write_report"]
+__all__ = ["print_report", "read_report", "retire_report", "write_report"]
 
 _TERMINAL_COLUMNS = ("seed's probe", "unique tokens", "effective tokens", "held-out loss", "state")
 
 QUESTION = "Does Stage-2 weight decay 0.0 cure degenerate decoding in BitNet b1.58 training?"
 
 
+def retire_report(folder: str | Path) -> None:
+    """Move an earlier report to FOLDER.previous before a study starts.
+
+    So a study that dies leaves no report that could be taken for its own. Errors: `HistoryError` if `folder` holds
+    something else.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "verdict.json").exists())):
+        raise HistoryError(f"{folder}: holds other files and no report; choose another report_dir")
+    if (folder / "verdict.json").exists():
+        previous = folder.with_name(f"{folder.name}.previous")
+        if (previous / "verdict.json").exists():
+            shutil.rmtree(previous)
+        folder.rename(previous)
+
+
 def write_report(
     folder: str | Path, plan: Plan, histories: Sequence[History], findings: Sequence[Finding], verdict: Verdict
 ) -> Path:
-    """Write the bundle to `folder`, whole or not at all, in place of an earlier report; returns the folder.
+    """Write the bundle to `folder`, whole or not at all; an earlier report there becomes FOLDER.previous.
 
-    Errors: `HistoryError` if `folder` exists and is not a report.
+    Returns the folder. Errors: `HistoryError` if `folder` exists and is not a report.
     """
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()) and not (folder / "verdict.json").exists():
-        raise HistoryError(f"{folder}: holds other files and no report; choose another report_dir")
+    retire_report(folder)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "traces").mkdir(parents=True)
@@ -54,7 +69,8 @@ def write_report(
         "runs": [{"folder": str(h.folder), "status": h.status, "complete": h.complete} for h in histories],
     }
     (partial / "verdict.json").write_text(json.dumps(facts, indent=1) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        folder.rmdir()  # empty, or retire_report would have refused
     partial.replace(folder)
     return folder
 

@@ -1,6 +1,6 @@
 """Training: one run as a stream of records. Nothing here draws, prints or judges."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -16,9 +16,13 @@ from bitnet.head import head_loss
 from bitnet.schedule import evaluation_steps, learning_rate, weight_decay
 from bitnet.transformer import BitNetModel
 
-__all__ = ["Record", "Trainer", "batch", "clip_scale", "initial_model", "loss_and_gradients"]
+__all__ = ["Diverged", "Record", "Trainer", "batch", "clip_scale", "initial_model", "loss_and_gradients"]
 
 REPORT_EVERY = 10  # updates between records; each costs one wait for the device
+
+
+class Diverged(ArithmeticError):
+    """The loss of a run is no longer a finite number."""
 
 
 @dataclass(frozen=True)
@@ -78,27 +82,56 @@ class Trainer:
     records. Errors: `ParameterError` for a device that is not there.
     """
 
-    def __init__(self, config: RunConfig, corpus: Corpus, backend: Backend | None = None):
+    def __init__(self, config: RunConfig, corpus: Corpus, backend: Backend | None = None, probe: Probe | None = None):
         self.config = config
         self.recipe = config.recipe
         self.backend = backend or choose()
         device = self.backend.device
         self.stream = corpus.train.to(device)
         self.ids = batch(self.stream, 1, config.batch_size, config.sequence_length).clone()
-        self.probe = Probe.from_corpus(corpus, config.probe_positions, config.sequence_length)
+        self.probe = probe or Probe.from_corpus(corpus, config.probe_positions, config.sequence_length)
         self.model = initial_model(config, corpus.vocab_size).to(device)
         self.optimizer = make_optimizer(self.model, self.recipe)
         self.no_inf = torch.zeros((), device=device)  # the fused optimizer wants it beside a gradient scale
         self.graph = StepGraph(self.compute) if self.backend.graphs else None
         self.evaluations = frozenset(evaluation_steps(config.steps, config.eval_every))
+        self.done = 0  # updates made so far
 
     def __iter__(self) -> Iterator[Record]:
-        for step in range(1, self.config.steps + 1):
+        while self.done < self.config.steps:
+            step = self.done + 1
             with self.backend.in_force():
                 loss = self.update(step)
+                self.done = step
+                reported = step in self.evaluations or step % REPORT_EVERY == 0
+                # Looking at the loss waits for the device, which only a CPU does in any case.
+                if (reported or loss.device.type == "cpu") and not loss.isfinite():
+                    raise Diverged(f"the loss of step {step} is {loss.item()}")
+                if not reported:
+                    continue
                 measures = measure(self.model, self.probe) if step in self.evaluations else {}
-            if measures or step % REPORT_EVERY == 0:
-                yield Record(step, loss.item(), *self.rates(step), measures)
+            yield Record(step, loss.item(), *self.rates(step), measures)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the updates from here on depend on, but for `done`: weights and both moments, by name."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+    def restore(self, done: int, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from a `state` taken after update `done`: what follows is what would have followed there, bit for bit."""
+        self.model.load_state_dict(
+            {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+        )
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, moment = name.split(".")
+                moments.setdefault(int(index), {})[moment] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.done = done
 
     def rates(self, step: int) -> tuple[float, float]:
         """Learning rate and weight decay of update `step`."""

@@ -45,7 +45,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Assessment:
-    """The checks of one run and what they amount to: it passes, fails, stays open between the bars, or is unfinished."""
+    """The checks of one run and what they amount to: passes, fails, open (between the bars), unfinished, invalid."""
 
     arm: str
     hidden: int
@@ -136,7 +136,11 @@ def assess(history: History) -> Assessment:
         Check(PLAN_LENGTH, config.steps >= PLAN_STEPS, f"{config.steps} of {PLAN_STEPS} steps"),
     ]
     if not history.complete:
-        return Assessment(config.arm, config.hidden, config.seed, config.steps, "unfinished", tuple(checks))
+        outcome = "fails" if history.status == "diverged" else "unfinished"
+        return Assessment(config.arm, config.hidden, config.seed, config.steps, outcome, tuple(checks))
+    if not history.measures.unique_tokens.between(1, references["unique_tokens_ceiling"]).all():
+        checks.append(Check("the counts are possible", False, "a count of 0, or above the ceiling, is a bug and no result"))
+        return Assessment(config.arm, config.hidden, config.seed, config.steps, "invalid", tuple(checks))
 
     last = history.rows()[-1]
     ceiling, unigram = references["unique_tokens_ceiling"], references["unigram_loss"]
@@ -196,9 +200,9 @@ def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> tuple[st
     failing = sorted((a for a in fix if a.outcome == "fails"), key=lambda a: -a.steps)
     if failing:
         return "does not work", f"{_label(failing[0])} fails on {_reasons(failing[0], False)}."
-    unfinished = [a for a in (*fix, *broken) if a.outcome == "unfinished"]
-    if unfinished:
-        return "inconclusive", f"{_label(unfinished[0])} did not finish: {unfinished[0].checks[0].reason}."
+    unusable = [a for a in (*fix, *broken) if a.outcome in ("unfinished", "invalid")]
+    if unusable:
+        return "inconclusive", f"{_label(unusable[0])} is {unusable[0].outcome}: {_reasons(unusable[0], False)}."
     between = [a for a in fix if a.outcome == "open"]
     if between:
         return "inconclusive", f"{_label(between[0])} lies between the bars on {_reasons(between[0], None)}."

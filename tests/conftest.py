@@ -18,8 +18,7 @@ def offline(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
-@pytest.fixture(scope="session")
-def corpus() -> Corpus:
+def synthetic_corpus() -> Corpus:
     """61 440 tokens of which each names the next with probability 0.8, else a draw from Zipf's law: most tokens are rare."""
     generator = np.random.default_rng(0)
     zipf = 1 / np.arange(1, VOCABULARY + 1) ** 1.1
@@ -30,6 +29,11 @@ def corpus() -> Corpus:
         if follow[i]:
             tokens[i] = (tokens[i - 1] * 7 + 3) % 64  # a fixed successor among the 64 commonest
     return Corpus("synthetic", tokens.astype(np.uint16), "synthetic", VOCABULARY)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    return synthetic_corpus()
 
 
 @pytest.fixture

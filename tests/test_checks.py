@@ -44,6 +44,35 @@ BAD = [
     (BitNetConfig, {"norm_placement": "outside"}, "norm_placement = 'outside'", "double, inside"),
     (BitNetConfig, {"quantize": "no"}, "quantize = 'no'", "True or False"),
     (BitNetConfig, {"rope_theta": "ten"}, "rope_theta = 'ten'", "number"),
+    (Plan, {"hidden": [256]}, "hidden = [256]", "whole number"),
+    (Plan, {"hidden": "1e-3"}, "hidden = '1e-3'", "whole number"),
+    (Plan, {"hidden": 10**400}, "hidden = 1", "whole number"),
+    (Plan, {"steps": 1.5}, "steps = 1.5", "whole number"),
+    (Plan, {"steps": True}, "steps = True", "whole number"),
+    (Plan, {"arms": "l2"}, "arms = 'l2'", "must be one of"),
+    (Plan, {"arms": None}, "arms = None", "must be one of"),
+    (Plan, {"arms": []}, "arms = []", "one or more"),
+    (Plan, {"arms": "adamw-0.0,AdamW-0.05"}, "arms = 'AdamW-0.05'", "did you mean 'adamw-0.05'"),
+    (Plan, {"seeds": 0.5}, "seeds = 0.5", "whole number"),
+    (Plan, {"seeds": 2**31}, "seeds = 2147483648", "from 0 to 2147483647"),
+    (Plan, {"device": ""}, "device = ''", "auto, cpu, cuda"),
+    (Plan, {"device": None}, "device = None", "auto, cpu, cuda"),
+    (Plan, {"precision": "fp16"}, "precision = 'fp16'", "auto, float32, bfloat16"),
+    (Plan, {"strict": "yes"}, "strict = 'yes'", "True or False"),
+    (Plan, {"corpus": None}, "corpus = None", "must be one of"),
+    (Plan, {"corpus": 7}, "corpus = 7", "must be one of"),
+    (Plan, {"runs_dir": 7}, "runs_dir = 7", "path"),
+    (Plan, {"runs_dir": __file__}, "runs_dir = ", "is a file"),
+    (RunConfig, {"arm": None}, "arm = None", "must be one of"),
+    (RunConfig, {"arm": "l2-0.0", "steps": 7}, "steps = 7", "at least 8"),
+    (RunConfig, {"arm": "l2-0.0", "batch_size": 0}, "batch_size = 0", "at least 1"),
+    (RunConfig, {"arm": "l2-0.0", "heads": 3}, "hidden = 256", "multiple of 6"),
+    (RunConfig, {"arm": "l2-0.0", "kv_heads": 3}, "num_kv_heads = 3", "must divide num_heads (4)"),
+    (RunConfig, {"arm": "l2-0.0", "eval_every": -1}, "eval_every = -1", "at least 0"),
+    (RunConfig, {"arm": "l2-0.0", "layers": "four"}, "layers = 'four'", "whole number"),
+    (BitNetConfig, {"norm_eps": -1}, "norm_eps = -1", "from 0.0"),
+    (Recipe, {"clip_norm": 0}, "clip_norm = 0", "from"),
+    (Recipe, {"beta2": 1.0}, "beta2 = 1.0", "from 0.0"),
     (Recipe, {"optimizer": "sgd"}, "optimizer = 'sgd'", "adam, adamw"),
     (Recipe, {"peak_lr": -1}, "peak_lr = -1", "from 0.0 to 1.0"),
     (Recipe, {"stage2_decay": math.nan}, "stage2_decay = nan", "number"),
@@ -59,6 +88,10 @@ def test_bad_values_are_refused_in_one_line(build, arguments, named, allowed):
     assert named in message
     assert allowed in message
     assert "\n" not in message
+
+
+def test_the_table_is_long_enough():
+    assert len(BAD) >= 60
 
 
 def test_text_that_yaml_leaves_text_is_converted():

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+
+import bitnet
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -165,3 +168,45 @@ def test_nbval_passes_and_fails_once_a_claim_is_broken(tiny, tmp_path):
     failed = nbval(broken, tiny / "runs")
     assert failed.returncode == 1
     assert "inconclusive" in failed.stdout
+
+
+@pytest.mark.parametrize("death", ["import os; os.kill(os.getpid(), 9)", "import sys; sys.exit(0)", "1 / 0"])
+def test_a_notebook_that_dies_leaves_no_report(tiny, tmp_path, death):
+    """Killed kernel, early exit, failed cell: whatever papermill calls it, only the last cell's file counts."""
+    notebook = read(tiny / "out.ipynb")
+    notebook.cells.insert(-1, nbformat.v4.new_code_cell(death))
+    nbformat.write(notebook, tmp_path / "dies.ipynb")
+    report = tmp_path / "report"
+    shutil.copytree(tiny / "report", report)  # of an earlier, finished study
+    run(
+        "papermill", tmp_path / "dies.ipynb", tmp_path / "out.ipynb", "-p", "report_dir", report, BITNET_RUNS=str(tiny / "runs")
+    )  # fmt: skip
+    assert not (report / "verdict.json").exists()
+    assert (tmp_path / "report.previous" / "verdict.json").exists()
+    assert "no finished report here" in run("bitnet", "verdict", report).stderr
+
+
+def test_interrupting_the_kernel_leaves_a_run_that_goes_on(tmp_path):
+    """Kernel > Interrupt, as JupyterLab does it."""
+    from jupyter_client.manager import start_new_kernel
+
+    code = (
+        "import bitnet; text = bitnet.load_corpus(say=lambda line: None)\n"
+        f"plan = bitnet.Plan(hidden=16, steps=500, arms='l2-0.0', device='cpu', runs_dir={str(tmp_path)!r})\n"
+        "bitnet.execute(plan, text, [lambda config, record: print('step', record.step, flush=True)])"
+    )
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        client.execute(code)
+        printed = ""
+        while "step 25" not in printed:
+            message = client.get_iopub_msg(timeout=120)
+            printed += message["content"].get("text", "")
+        manager.interrupt_kernel()
+        while "stopped. The same command goes on" not in printed:
+            printed += client.get_iopub_msg(timeout=120)["content"].get("text", "")
+        assert client.get_shell_msg(timeout=120)["content"]["ename"] == "KeyboardInterrupt"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert bitnet.History.load(next(tmp_path.glob("l2*"))).status == "stopped"

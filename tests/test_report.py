@@ -48,6 +48,8 @@ def test_text_in_the_page_is_escaped(study, tmp_path):
 def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path):
     folder = write_report(tmp_path / "report", *study)
     write_report(folder, *study)
+    write_report(folder, *study)
+    assert (tmp_path / "report.previous" / "verdict.json").exists()
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
     with pytest.raises(HistoryError, match="choose another report_dir"):
@@ -55,13 +57,14 @@ def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path):
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
 
 
-def test_a_crash_while_writing_leaves_the_earlier_report(study, tmp_path, monkeypatch):
+def test_a_crash_while_writing_keeps_the_earlier_report_and_claims_nothing(study, tmp_path, monkeypatch):
     folder = write_report(tmp_path / "report", *study)
     before = (folder / "verdict.json").read_bytes()
     monkeypatch.setattr("bitnet.report._page", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(folder, *study)
-    assert (folder / "verdict.json").read_bytes() == before
+    assert not folder.exists()
+    assert (tmp_path / "report.previous" / "verdict.json").read_bytes() == before
 
 
 def test_the_terminal_shows_verdict_table_and_paths_in_80_columns(study, tmp_path):

@@ -107,6 +107,19 @@ def test_an_unfinished_run_never_works(status):
     assert judge([BROKEN, history("l2-0.0", until=19_000)]).answer == "inconclusive"
 
 
+def test_a_diverged_run_is_a_failed_training():
+    verdict = judge([BROKEN, history("l2-0.0", status="diverged", until=300)])
+    assert verdict.answer == "does not work"
+    assert "diverged" in verdict.reason
+
+
+@pytest.mark.parametrize("count", [0, 60_000])
+def test_impossible_counts_are_a_bug_and_no_result(count):
+    verdict = judge([BROKEN, history("l2-0.0", stage2=HEALTHY | {"unique_tokens": count})])
+    assert verdict.answer == "inconclusive"
+    assert "is a bug and no result" in verdict.reason
+
+
 def test_a_short_run_points_but_does_not_answer():
     short = [history("l2-0.05", steps=5000, stage1=DEAD, stage2=DEAD), history("l2-0.0", steps=5000)]
     verdict = judge(short)

@@ -1,0 +1,305 @@
+"""Runs that survive: read back, gone on with bit for bit, one process at a time, and failures that do not spread."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from filelock import FileLock
+
+from bitnet import ARMS, History, HistoryError, Plan, Recipe, RunConfig, execute
+from bitnet.backend import choose
+from bitnet.run import load_model, run
+from bitnet.train import Trainer
+
+CPU = choose("cpu", "float32")
+CONFIG = RunConfig("l2-0.05", hidden=32, layers=2, heads=2, steps=60, probe_positions=300, eval_every=10)
+
+
+def train(corpus, folder, **named):
+    said = []
+    history = run(CONFIG, corpus, folder, CPU, say=said.append, **named)
+    return history, said
+
+
+def interrupt_at(step):
+    def callback(config, record):
+        if record.step == step:
+            raise KeyboardInterrupt
+
+    return callback
+
+
+def same(a, b):
+    """Equal tables, and equal weights to the last bit."""
+    pd.testing.assert_frame_equal(a.measures, b.measures, check_exact=True)
+    assert (a.folder / "trace.csv").read_bytes() == (b.folder / "trace.csv").read_bytes()
+    pairs = zip(load_model(a).parameters(), load_model(b).parameters(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(corpus, tmp_path_factory):
+    return train(corpus, tmp_path_factory.mktemp("whole"))[0]
+
+
+def test_a_finished_run_is_read_back(uninterrupted, corpus):
+    history, said = train(corpus, uninterrupted.folder.parent, callbacks=[interrupt_at(1)])
+    assert history.complete
+    assert "complete, read back" in said[0]
+    assert same(history, uninterrupted)
+
+
+def test_a_finished_run_leaves_weights_and_no_checkpoint(uninterrupted):
+    names = {path.name for path in uninterrupted.folder.iterdir()}
+    assert names == {"manifest.json", "trace.csv", "measures.csv", "model.safetensors"}
+
+
+@pytest.mark.parametrize("step", [1, 10, 30, 40, 50])
+def test_an_interrupted_run_goes_on_bit_for_bit(uninterrupted, corpus, tmp_path, step):
+    with pytest.raises(KeyboardInterrupt):
+        train(corpus, tmp_path, callbacks=[interrupt_at(step)], checkpoint_every=10)
+    cut = History.load(next(tmp_path.glob("l2*")))
+    assert cut.status == "stopped"
+    assert not cut.complete
+    history, said = train(corpus, tmp_path, checkpoint_every=10)
+    assert history.complete
+    assert same(history, uninterrupted)
+    # The callbacks come before a step's own checkpoint is written.
+    assert [line for line in said if "goes on from step" in line] == (
+        [f"l2-0.05 (hidden 32, seed 0): goes on from step {step - 10}"] if step > 10 else []
+    )
+
+
+@pytest.mark.parametrize("arm", ["adamw-0.0", "fp-l2-0.0"])
+def test_every_optimizer_state_survives(corpus, tmp_path, arm):
+    config = RunConfig(arm, hidden=32, layers=1, heads=2, steps=24, probe_positions=100)
+    whole, resumed = Trainer(config, corpus, CPU), Trainer(config, corpus, CPU)
+    for step in range(1, 25):
+        whole.update(step)
+    for step in range(1, 13):
+        resumed.update(step)
+    fresh = Trainer(config, corpus, CPU)
+    fresh.restore(12, {name: value.clone() for name, value in resumed.state().items()})
+    for step in range(13, 25):
+        fresh.update(step)
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), fresh.model.parameters(), strict=True))
+
+
+def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(uninterrupted, corpus, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(corpus, tmp_path, callbacks=[interrupt_at(50)], checkpoint_every=10)
+    newest = sorted(tmp_path.glob("l2*/checkpoint-*.safetensors"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-1] + b"!")
+    history, said = train(corpus, tmp_path)
+    assert "damaged checkpoint passed over" in said[0]
+    assert "goes on from step 30" in said[1]
+    assert same(history, uninterrupted)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "measures.csv"])
+def test_a_damaged_interrupted_run_goes_on_from_its_checkpoint(uninterrupted, corpus, tmp_path, name):
+    with pytest.raises(KeyboardInterrupt):
+        train(corpus, tmp_path, callbacks=[interrupt_at(40)], checkpoint_every=10)
+    next(tmp_path.glob(f"l2*/{name}")).write_text("{")
+    history, said = train(corpus, tmp_path)
+    assert "going on from its checkpoint" in said[0]
+    assert same(history, uninterrupted)
+
+
+def test_a_damaged_finished_run_is_moved_aside_and_trained_again(uninterrupted, corpus, tmp_path):
+    history, _ = train(corpus, tmp_path)
+    trace = history.folder / "trace.csv"
+    trace.write_text(trace.read_text().replace("7", "8"))
+    again, said = train(corpus, tmp_path)
+    assert "trace.csv does not match its checksum" in said[0]
+    assert same(again, uninterrupted)
+    assert (tmp_path / f"{history.folder.name}.damaged-1" / "trace.csv").exists()
+
+
+def test_a_folder_of_a_newer_version_is_left_alone(uninterrupted, corpus, tmp_path):
+    history, _ = train(corpus, tmp_path)
+    manifest = history.folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(HistoryError, match="newer version"):
+        train(corpus, tmp_path)
+    assert '"format": 2' in manifest.read_text()
+
+
+def test_damaged_weights_are_not_loaded(corpus, tmp_path):
+    history, _ = train(corpus, tmp_path)
+    path = history.folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(HistoryError, match="damaged"):
+        load_model(history)
+    path.unlink()
+    with pytest.raises(HistoryError, match="no weights here"):
+        load_model(history)
+
+
+def test_divergence_is_recorded_kept_and_does_not_stop_the_others(corpus, tmp_path, monkeypatch):
+    # Without eps the weights of tokens that have not occurred move by 0 / 0.
+    monkeypatch.setitem(ARMS, "no-decay", Recipe(peak_lr=1.0, eps=0.0, clip_norm=1e12, stage1_decay=0.0))
+    said = []
+    plan = Plan(hidden=16, steps=12, arms="no-decay,adamw-0.0", device="cpu", runs_dir=tmp_path)
+    diverged, other = execute(plan, corpus, say=said.append)
+    assert diverged.status == "diverged"
+    assert "loss of step 2 is nan" in diverged.manifest["reason"]
+    assert list(diverged.folder.glob("checkpoint-*.safetensors"))
+    assert other.complete
+    assert any("diverged" in line for line in said)
+    assert execute(plan, corpus, say=said.append)[0].status == "diverged"
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), MemoryError(), RuntimeError("can't allocate memory: 9 TB")])
+def test_out_of_memory_names_the_remedy_and_the_others_go_on(corpus, tmp_path, monkeypatch, error):
+    update = Trainer.update
+
+    def fail(self, step):
+        if self.config.arm == "l2-0.0" and step == 5:
+            raise error
+        return update(self, step)
+
+    monkeypatch.setattr(Trainer, "update", fail)
+    said = []
+    failed, other = execute(
+        Plan(hidden=16, steps=8, arms="l2-0.0,no-decay", device="cpu", runs_dir=tmp_path), corpus, say=said.append
+    )
+    assert failed.status == "failed"
+    assert type(error).__name__ in failed.manifest["reason"]
+    assert other.complete
+    assert "smaller hidden or batch" in said[0]
+
+
+def test_other_errors_are_not_hidden(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "update", lambda self, step: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(corpus, tmp_path)
+    assert History.load(next(tmp_path.glob("l2*"))).status == "failed"
+
+
+def test_a_full_disk_is_a_clear_line_and_leaves_the_checkpoint(uninterrupted, corpus, tmp_path, monkeypatch):
+    saved = []
+
+    def save(folder, checkpoint):
+        if saved:
+            raise OSError(28, "No space left on device")
+        saved.append(checkpoint.step)
+        save_checkpoint(folder, checkpoint)
+
+    from bitnet.checkpoint import save as save_checkpoint
+
+    monkeypatch.setattr("bitnet.run.save", save)
+    with pytest.raises(HistoryError) as error:
+        train(corpus, tmp_path, checkpoint_every=10)
+    assert "No space left on device" in str(error.value)
+    assert "make room" in str(error.value)
+    monkeypatch.undo()
+    history, said = train(corpus, tmp_path)
+    assert "goes on from step 10" in said[0]
+    assert same(history, uninterrupted)
+
+
+def test_a_runs_folder_that_cannot_be_is_a_clear_line(corpus, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(HistoryError, match="choose another runs_dir"):
+        train(corpus, tmp_path / "file")
+
+
+# The training process of the tests below: this module's run, on the corpus of conftest.
+PROGRAM = """
+import sys
+sys.path[:0] = [{tests!r}]
+import torch; torch.set_num_threads(2)
+from conftest import synthetic_corpus
+from test_run import CONFIG, CPU
+from bitnet.run import run
+print("ready", flush=True)
+run(CONFIG, synthetic_corpus(), {folder!r}, CPU, [lambda c, r: print(r.step, flush=True)], print, checkpoint_every=10)
+"""
+
+
+def start(folder):
+    program = PROGRAM.format(tests=str(Path(__file__).parent), folder=str(folder))
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_killed_at_many_moments_it_ends_as_if_it_never_was(uninterrupted, corpus, tmp_path):
+    """SIGKILL, each time some milliseconds after another step was reported, until a process survives."""
+    kills = 0
+    for delay in (0, 3, 11, 25, 1, 40, 7, 60, 17, 90):
+        process = start(tmp_path)
+        for _ in range(1 + kills % 3):
+            process.stdout.readline()
+        deadline = time.monotonic() + delay / 1000
+        while time.monotonic() < deadline:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        kills += 1
+        folders = [p for p in tmp_path.glob("l2*") if (p / "manifest.json").exists()]
+        if folders and History.load(folders[0]).complete:
+            break
+    assert kills >= 3
+    history, _ = train(corpus, tmp_path)
+    assert history.complete
+    assert same(history, uninterrupted)
+
+
+def test_a_second_process_waits_and_reads_the_result(uninterrupted, corpus, tmp_path):
+    process = start(tmp_path)
+    process.stdout.readline()  # it trains, and so holds the lock
+    history, said = train(corpus, tmp_path, callbacks=[interrupt_at(1)])
+    process.stdout.read()
+    assert process.wait() == 0
+    assert "another process is training it" in said[0]
+    assert "read back" in said[1]
+    assert same(history, uninterrupted)
+
+
+def test_the_lock_of_a_dead_process_does_not_block(corpus, tmp_path):
+    process = start(tmp_path)
+    process.stdout.readline()
+    lock = next((tmp_path / ".locks").glob("*.lock"))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    with FileLock(lock, timeout=5):
+        pass
+    assert train(corpus, tmp_path)[0].complete
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(uninterrupted, corpus, tmp_path):
+    process = start(tmp_path)
+    for _ in range(4):
+        process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    said = process.stdout.read()
+    assert process.wait() != 0
+    assert "stopped. The same command goes on from its last checkpoint." in said
+    assert History.load(next(tmp_path.glob("l2*"))).status == "stopped"
+    assert same(train(corpus, tmp_path)[0], uninterrupted)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_long_run_of_tiny_steps_keeps_memory_and_handles_flat(corpus, tmp_path):
+    """3000 updates, 150 evaluations and 300 checkpoints; the second half takes no more than the first left."""
+    handles, memory = [], []
+
+    def watch(config, record):
+        if record.step % 100 == 0:
+            handles.append(len(list(Path("/proc/self/fd").iterdir())))
+            memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+
+    config = RunConfig("adamw-0.0", hidden=8, layers=1, heads=1, steps=3000, probe_positions=62, eval_every=20)
+    assert run(config, corpus, tmp_path, CPU, [watch], checkpoint_every=10).complete
+    assert handles[-1] <= handles[len(handles) // 2]
+    assert memory[-1] - memory[len(memory) // 2] < 8 * 2**20
