@@ -91,6 +91,8 @@ def load_corpus(name: str = "wikipedia-sample", cache_dir: str | Path = "", say:
     path = folder / f"tokens-{key}.npy"
     tokens, fingerprint = _read_cache(path)
     if tokens is None:
+        if path.exists():
+            say(f"{path}: damaged token cache, made anew")
         say(f"Tokenising {name}, once ...")
         ids = np.array([i for text in encode(read()) for i in text], dtype=np.uint16)
         if len(ids) < MIN_TOKENS:
