@@ -101,7 +101,7 @@ def test_markup_from_a_manifest_is_escaped_in_the_report(tmp_path, corpus):
     plan = Plan(hidden=16, steps=8, arms="l2-0.0", device="cpu", runs_dir=tmp_path / "runs")
     (history,) = execute(plan, corpus)
     nasty = "<script>alert('x')</script>"
-    manifest = json.loads(json.dumps(history.manifest)) | {
+    manifest = dict(history.manifest) | {
         "identity": nasty,
         "corpus": {"name": nasty, "tokens": 1, "fingerprint": nasty},
     }
