@@ -212,21 +212,29 @@ def test_a_runs_folder_that_cannot_be_is_a_clear_line(corpus, tmp_path):
 
 
 # The training process of the tests below: this module's run, on the corpus of conftest.
+# Where it is told to pause it waits for a line. A process whose parent runs in the background is born deaf to Ctrl-C.
 PROGRAM = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{tests!r}]
 import torch; torch.set_num_threads(2)
 from conftest import synthetic_corpus
 from test_run import CONFIG, CPU
 from bitnet.run import run
 print("ready", flush=True)
-run(CONFIG, synthetic_corpus(), {folder!r}, CPU, [lambda c, r: print(r.step, flush=True)], print, checkpoint_every=10)
+
+def report(config, record):
+    print(record.step, flush=True)
+    if record.step == {pause_at}:
+        sys.stdin.readline()
+
+run(CONFIG, synthetic_corpus(), {folder!r}, CPU, [report], print, checkpoint_every=10)
 """
 
 
-def start(folder):
-    program = PROGRAM.format(tests=str(Path(__file__).parent), folder=str(folder))
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+def start(folder, pause_at=0):
+    program = PROGRAM.format(tests=str(Path(__file__).parent), folder=str(folder), pause_at=pause_at)
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -242,8 +250,7 @@ def test_killed_at_many_moments_it_ends_as_if_it_never_was(uninterrupted, corpus
         while time.monotonic() < deadline:
             pass
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        process.communicate()
         kills += 1
         folders = [p for p in tmp_path.glob("l2*") if (p / "manifest.json").exists()]
         if folders and History.load(folders[0]).complete:
@@ -254,39 +261,51 @@ def test_killed_at_many_moments_it_ends_as_if_it_never_was(uninterrupted, corpus
     assert same(history, uninterrupted)
 
 
+def read_until(process, line):
+    while process.stdout.readline() != f"{line}\n":
+        pass
+
+
 def test_a_second_process_waits_and_reads_the_result(uninterrupted, corpus, tmp_path):
-    process = start(tmp_path)
-    process.stdout.readline()  # it trains, and so holds the lock
-    history, said = train(corpus, tmp_path, callbacks=[interrupt_at(1)])
-    process.stdout.read()
-    assert process.wait() == 0
+    process = start(tmp_path, pause_at=30)
+    read_until(process, 30)  # it trains, and so holds the lock
+    said = []
+
+    def say(line):
+        said.append(line)
+        if "another process is training it" in line:
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+
+    history = run(CONFIG, corpus, tmp_path, CPU, [interrupt_at(1)], say)
+    process.communicate()
+    assert process.returncode == 0
     assert "another process is training it" in said[0]
     assert "read back" in said[1]
     assert same(history, uninterrupted)
 
 
-def test_the_lock_of_a_dead_process_does_not_block(corpus, tmp_path):
-    process = start(tmp_path)
-    process.stdout.readline()
-    lock = next((tmp_path / ".locks").glob("*.lock"))
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    with FileLock(lock, timeout=5):
+def test_the_lock_of_a_dead_process_does_not_block(uninterrupted, corpus, tmp_path):
+    process = start(tmp_path, pause_at=30)
+    read_until(process, 30)
+    process.kill()
+    process.communicate()
+    with FileLock(next((tmp_path / ".locks").glob("*.lock")), timeout=5):
         pass
-    assert train(corpus, tmp_path)[0].complete
+    assert same(train(corpus, tmp_path)[0], uninterrupted)
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(uninterrupted, corpus, tmp_path):
-    process = start(tmp_path)
-    for _ in range(4):
-        process.stdout.readline()
+    process = start(tmp_path, pause_at=30)
+    read_until(process, 30)
     process.send_signal(signal.SIGINT)
-    said = process.stdout.read()
-    assert process.wait() != 0
+    said, _ = process.communicate()
+    assert process.returncode != 0
     assert "stopped. The same command goes on from its last checkpoint." in said
     assert History.load(next(tmp_path.glob("l2*"))).status == "stopped"
-    assert same(train(corpus, tmp_path)[0], uninterrupted)
+    history, said = train(corpus, tmp_path)
+    assert "goes on from step 20" in said[0]
+    assert same(history, uninterrupted)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
