@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-__all__ = ["Cadence", "Checkpoint", "clear", "latest", "save"]
+__all__ = ["Cadence", "Checkpoint", "clear", "latest", "save", "write_tensors"]
 
 KEPT = 2  # the newest, and the one before it in case the newest is damaged
 
@@ -53,15 +53,22 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     a crash at any moment leaves the earlier checkpoint as the newest whole one.
     """
     tensors, facts = _paths(folder, checkpoint.step)
+    digest = write_tensors(tensors, checkpoint.tensors)
     partial = tensors.with_suffix(".tmp")
-    save_file(checkpoint.tensors, partial)
-    digest = _sha256(partial)
-    _replace(partial, tensors)
     partial.write_text(json.dumps({"step": checkpoint.step, "sha256": digest, "rows": list(checkpoint.rows)}))
     _replace(partial, facts)
     for step in _steps(folder)[:-KEPT]:
         for path in _paths(folder, step):
             path.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
+    """Write a `safetensors` file, whole or not at all; its sha256."""
+    partial = path.with_suffix(".tmp")
+    save_file(tensors, partial)
+    digest = _sha256(partial)
+    _replace(partial, path)
+    return digest
 
 
 def latest(folder: Path, say: Callable[[str], None] = print) -> Checkpoint | None:

@@ -4,18 +4,22 @@ import difflib
 import math
 from collections.abc import Iterable, Sequence
 
-__all__ = ["ParameterError", "boolean", "choice", "integer", "names", "number", "seeds"]
+__all__ = ["OneLineError", "ParameterError", "boolean", "choice", "integer", "names", "number", "seeds"]
 
 
-class ParameterError(ValueError):
+class OneLineError(Exception):
+    """An error whose message is one line that says all there is to say."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Shown by IPython in place of a stack trace."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ParameterError(OneLineError, ValueError):
     """A parameter has a value that is not allowed; the message is one line that says which, and what is."""
 
     def __init__(self, name: str, value: object, allowed: str):
         super().__init__(f"{name} = {value!r}: {allowed}")
-
-    def _render_traceback_(self) -> list[str]:
-        """Shown by IPython in place of a stack trace: the line says all there is to say."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 def number(name: str, value: object, at_least: float = -math.inf, at_most: float = math.inf) -> float:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bitnet.checks import OneLineError
 from bitnet.config import RunConfig
 from bitnet.diversity import state
 from bitnet.train import Diverged, Record
@@ -24,7 +25,6 @@ __all__ = ["TRACE_COLUMNS", "History", "HistoryError", "HistoryWriter", "NewerFo
 
 FORMAT = 1
 TRACE_COLUMNS = ("Step", "Loss", "UniquePredictions", "LR", "WD")
-STATUSES = ("running", "complete", "failed", "stopped", "diverged")
 MEASURES = (
     "unique_predictions", "unique_tokens", "effective_tokens", "top1_share", "context_information",
     "predictive_entropy", "val_loss",
@@ -33,12 +33,8 @@ _MEASURE_COLUMNS = ("step", "loss", "lr", "wd", *MEASURES)
 _PACKAGES = ("bitnet", "torch", "numpy", "tokenizers", "gensim", "mwparserfromhell")
 
 
-class HistoryError(RuntimeError):
+class HistoryError(OneLineError, RuntimeError):
     """A run folder cannot be read or written; the message is one line that names the file and the remedy."""
-
-    def _render_traceback_(self) -> list[str]:
-        """Shown by IPython in place of a stack trace: the line says all there is to say."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 class NewerFormatError(HistoryError):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 
 from bitnet.backend import Backend
-from bitnet.checkpoint import Cadence, Checkpoint, clear, latest, save
+from bitnet.checkpoint import Cadence, Checkpoint, clear, latest, save, write_tensors
 from bitnet.checks import ParameterError
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
@@ -164,18 +164,8 @@ def _train(
             save(folder, Checkpoint(trainer.done, trainer.state(), writer.rows))
             raise
         writer.manifest["parameters"] = sum(p.numel() for p in trainer.model.parameters())
-        writer.manifest["model_sha256"] = _save_model(trainer.model, folder)
+        writer.manifest["model_sha256"] = write_tensors(folder / MODEL, trainer.weights())
     clear(folder)
-
-
-def _save_model(model: BitNetModel, folder: Path) -> str:
-    """Write the weights, whole or not at all; their checksum."""
-    partial = folder / f"{MODEL}.tmp"
-    save_file({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}, partial)
-    with partial.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    partial.replace(folder / MODEL)
-    return digest
 
 
 def _out_of_memory(error: BaseException) -> bool:

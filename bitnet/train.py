@@ -114,10 +114,14 @@ class Trainer:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the updates from here on depend on, but for `done`: weights and both moments, by name."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors = {f"model.{name}": value for name, value in self.weights().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+            tensors |= {f"optimizer.{index}.{name}": _on_host(value) for name, value in moments.items()}
+        return tensors
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights by the model's own names, in the host's memory."""
+        return {name: _on_host(value) for name, value in self.model.state_dict().items()}
 
     def restore(self, done: int, tensors: Mapping[str, Tensor]) -> None:
         """Go on from a `state` taken after update `done`: what follows is what would have followed there, bit for bit."""
@@ -160,6 +164,10 @@ class Trainer:
         self.optimizer.found_inf = self.no_inf  # type: ignore[attr-defined]
         self.optimizer.step()
         return loss
+
+
+def _on_host(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous()
 
 
 def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:

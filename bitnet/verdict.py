@@ -188,9 +188,7 @@ def judge(histories: Sequence[History]) -> Verdict:
         reason = f"{short[0]} of the plan's {PLAN_STEPS} steps were trained, so nothing is decided yet. {why}"
         if all(a.outcome == "fails" for a in assessments):
             reason += " So does every other arm here: at this length the checks cannot tell a failure from a beginning."
-    return Verdict(
-        answer, reason, indication, _sub_answers(histories, assessments), _seed_probe(histories), assessments
-    )  # fmt: skip
+    return Verdict(answer, reason, indication, _sub_answers(histories, assessments), _seed_probe(histories), assessments)
 
 
 def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> tuple[str, str]:
@@ -214,9 +212,7 @@ def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> tuple[st
     return "works", f"Every run of {FIX} passes every check, and {BROKEN} beside it fails."
 
 
-def _sub_answers(
-    histories: Sequence[History], assessments: Sequence[Assessment]
-) -> tuple[tuple[str, str, str], ...]:  # fmt: skip
+def _sub_answers(histories: Sequence[History], assessments: Sequence[Assessment]) -> tuple[tuple[str, str, str], ...]:
     """The brief's three sub-questions, with answer and reason."""
     fix = [h for h in histories if h.config.arm == FIX and h.complete]
     outcomes: dict[int, set[str]] = defaultdict(set)
