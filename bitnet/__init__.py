@@ -7,9 +7,10 @@ from bitnet.arms import ARMS, BROKEN, FIX, Recipe
 from bitnet.checks import ParameterError
 from bitnet.config import BitNetConfig, RunConfig
 from bitnet.data import Corpus, load_corpus
-from bitnet.diversity import Probe, measure, state
+from bitnet.diversity import Probe, state
 from bitnet.history import History, HistoryError
 from bitnet.linear import BitLinear
+from bitnet.observe import measure
 from bitnet.plan import Plan, execute
 from bitnet.quant import activation_quant, weight_quant
 from bitnet.train import Record, Trainer

@@ -12,8 +12,9 @@ __all__ = ["GPT2_VOCABULARY", "BitNetConfig", "RunConfig"]
 
 GPT2_VOCABULARY = 50257
 
-# Raised when a change of code changes the numbers of a run, so that older run folders are not read back in its place.
-RECIPE_VERSION = 1
+# Raised when a change of code changes the numbers of a run, or which are kept, so that older run folders are not read back
+# in its place.
+RECIPE_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from bitnet.data import Corpus
-from bitnet.head import head_logits
-from bitnet.transformer import BitNetModel
+from bitnet.decode import distinct_n, seq_rep_n
 
-__all__ = ["STATES", "Probe", "measure", "measure_logits", "state"]
+__all__ = ["CONTINUATION", "OPENING", "STATES", "Probe", "continuation_measures", "measure_logits", "state"]
 
 # The seed's probe: the argmax after 20 prompts of 8 uniformly random tokens. It cannot count above 20.
 SEED_PROMPTS, SEED_PROMPT_LENGTH = 20, 8
 PROBE_SEED = 20  # fixed, so that every run of every seed is asked the same prompts
-ROWS_A_CHUNK = 128  # of logits at once, as in a training step: 26 MB at GPT-2's vocabulary
+# Passages that a model is asked to continue, within the length that the seed trains at.
+PASSAGES, OPENING, CONTINUATION = 32, 8, 24
 
 # States, by thresholds fixed before any long run. A dead network is uniform: its entropy is that of ln V to within 1 %
 # (PyTorch's initialisation stands at 98.5 %). A collapsed one ignores its context (less than a tenth of a nat of mutual
@@ -34,25 +34,26 @@ STATES = ("dead", "collapsed", "learning", "diverse")
 
 @dataclass(frozen=True)
 class Probe:
-    """The fixed questions put to a model: `windows` [n, S] of held-out text, and the seed's `prompts` [20, 8].
+    """The fixed questions put to a model: `windows` [n, S] of held-out text, the seed's `prompts` [20, 8], and `passages`.
 
-    Every window yields S - 1 positions with a known next token. `references` are the values that give the measures
+    Every window yields S - 1 positions with a known next token. Of each passage [32, 32] of held-out text the first 8
+    tokens are given, to be continued. `references` are the values that give the measures
     their meaning: ceilings, the human text's own values, ln V, and the loss of the unigram model.
     """
 
     windows: Tensor
     prompts: Tensor
+    passages: Tensor
     unigram: Tensor
 
     @classmethod
     def from_corpus(cls, corpus: Corpus, positions: int = 4096, length: int = 32) -> "Probe":
         """Evenly spaced held-out windows with at least `positions` positions, fewer only if the text has no more."""
-        cut = corpus.held_out[:, : corpus.held_out.shape[1] // length * length].reshape(-1, length)
-        wanted = min(math.ceil(positions / (length - 1)), len(cut))
-        windows = cut[torch.linspace(0, len(cut) - 1, wanted).round().long()]
+        windows = _spread(corpus.held_out, length, math.ceil(positions / (length - 1)))
+        passages = _spread(corpus.held_out, OPENING + CONTINUATION, PASSAGES)
         generator = torch.Generator().manual_seed(PROBE_SEED)
         prompts = torch.randint(0, corpus.vocab_size, (SEED_PROMPTS, SEED_PROMPT_LENGTH), generator=generator)
-        return cls(windows, prompts, corpus.unigram)
+        return cls(windows, prompts, passages, corpus.unigram)
 
     @cached_property
     def references(self) -> dict[str, float]:
@@ -66,31 +67,18 @@ class Probe:
             "human_effective_tokens": _effective(counts),
             "human_top1_share": (counts.max() / counts.sum()).item(),
             "ln_vocabulary": math.log(len(self.unigram)),
+            **{f"human_{name}": value for name, value in continuation_measures(self.passages[:, OPENING:]).items()},
             "unigram_loss": -self.unigram.double()[targets].log().mean().item(),
         }
 
 
-@torch.inference_mode()
-def measure(model: BitNetModel, probe: Probe) -> dict[str, float]:
-    """Every measure of a model at this moment, by its standard name (entropies and losses in nats).
+def measure_logits(chunks: Iterable[tuple[Tensor, Tensor]], vocab_size: int) -> tuple[dict[str, float], Tensor]:
+    """The measures of predictions given as chunks of (logits [N, V], true next tokens [N]), and how often each token won [V].
 
-    `unique_predictions`: the seed's probe. `unique_tokens`: distinct argmax over the held-out positions ("uniq" of
-    Welleck et al. 2019). `effective_tokens`: exp of the entropy of the argmax histogram. `top1_share`: share of the
-    commonest argmax. `predictive_entropy`: mean H(p). `context_information`: H(mean p) - mean H(p), the mutual
-    information of context and prediction (the log of the Inception Score, Salimans et al. 2016). `val_loss`: mean
-    cross-entropy of the true next token.
-    """
-    windows = probe.windows.to(model.lm_head.weight.device)
-    features = model.features(windows[:, :-1]).flatten(0, 1).split(ROWS_A_CHUNK)
-    targets = windows[:, 1:].flatten().split(ROWS_A_CHUNK)
-    chunks = ((head_logits(x, model.lm_head.weight), y) for x, y in zip(features, targets, strict=True))
-    answers = model.lm_head(model.features(probe.prompts.to(windows.device))[:, -1]).argmax(-1)
-    return {"unique_predictions": answers.unique().numel()} | measure_logits(chunks, model.config.vocab_size)
-
-
-def measure_logits(chunks: Iterable[tuple[Tensor, Tensor]], vocab_size: int) -> dict[str, float]:
-    """The measures of predictions given as chunks of (logits [N, V], true next tokens [N]).
-
+    `unique_tokens`: distinct argmax over the positions ("uniq" of Welleck et al. 2020). `effective_tokens`: exp of the
+    entropy of the argmax histogram. `top1_share`: share of the commonest argmax. `predictive_entropy`: mean H(p).
+    `context_information`: H(mean p) - mean H(p), the mutual information of context and prediction (the log of the Inception
+    Score, Salimans et al. 2016). `val_loss`: mean cross-entropy of the true next token. Entropies and losses are in nats.
     The mean distribution and the histogram are over all chunks together. The logits are overwritten.
     """
     counts = torch.zeros(vocab_size, dtype=torch.float64)
@@ -114,13 +102,23 @@ def measure_logits(chunks: Iterable[tuple[Tensor, Tensor]], vocab_size: int) -> 
     assert isinstance(mean_p, Tensor), "no positions to measure"
     mean_p = mean_p / total
     mixture_entropy = torch.special.entr(mean_p).sum().item()
-    return {
+    measures = {
         "unique_tokens": int((counts > 0).sum()),
         "effective_tokens": _effective(counts),
         "top1_share": (counts.max() / counts.sum()).item(),
         "context_information": max(0.0, mixture_entropy - entropy / total),  # not negative, but for rounding
         "predictive_entropy": entropy / total,
         "val_loss": loss / total,
+    }
+    return measures, counts
+
+
+def continuation_measures(continuations: Tensor) -> dict[str, float]:
+    """How degenerate continuations [n, S] are: repeats within each, and the variety of all of them together."""
+    return {
+        "seq_rep_4": seq_rep_n(continuations, 4),
+        "distinct_1": distinct_n(continuations, 1),
+        "distinct_2": distinct_n(continuations, 2),
     }
 
 
@@ -141,6 +139,12 @@ def state(measures: dict[str, float], references: dict[str, float]) -> str:
     ):
         return "diverse"
     return "learning"
+
+
+def _spread(blocks: Tensor, length: int, wanted: int) -> Tensor:
+    """Evenly spaced pieces [n, length] of blocks of text; n is `wanted`, or fewer where there are not so many."""
+    pieces = blocks[:, : blocks.shape[1] // length * length].reshape(-1, length)
+    return pieces[torch.linspace(0, len(pieces) - 1, min(wanted, len(pieces))).round().long()]
 
 
 def _effective(counts: Tensor) -> float:

@@ -13,23 +13,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bitnet.checks import OneLineError
 from bitnet.config import RunConfig
 from bitnet.diversity import state
+from bitnet.health import HEALTH
+from bitnet.observe import Snapshot
 from bitnet.train import Diverged, Record
 
 __all__ = ["TRACE_COLUMNS", "History", "HistoryError", "HistoryWriter", "NewerFormatError", "default_runs_dir"]
 
-FORMAT = 1
+FORMAT = 2
 TRACE_COLUMNS = ("Step", "Loss", "UniquePredictions", "LR", "WD")
 MEASURES = (
     "unique_predictions", "unique_tokens", "effective_tokens", "top1_share", "context_information",
-    "predictive_entropy", "val_loss",
+    "predictive_entropy", "val_loss", "seq_rep_4", "distinct_1", "distinct_2",
 )  # fmt: skip
 _MEASURE_COLUMNS = ("step", "loss", "lr", "wd", *MEASURES)
+_HEALTH_COLUMNS = ("step", *HEALTH)
+_FILES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl")
 _PACKAGES = ("bitnet", "torch", "numpy", "tokenizers", "gensim", "mwparserfromhell")
 
 
@@ -54,7 +59,8 @@ class History:
     """What a run left: its configuration, how it ended, and its measures, one row an evaluation.
 
     `measures` has the columns step, loss, lr, wd and every measure by its standard name; `references` are the ceilings
-    and comparison values to read them against.
+    and comparison values to read them against. `health` has the columns of `bitnet.health.HEALTH`, and `snapshots` what
+    the model said, one for each row of `measures`.
     """
 
     config: RunConfig
@@ -63,6 +69,8 @@ class History:
     references: Mapping[str, float] = field(repr=False)
     manifest: Mapping[str, object] = field(repr=False, default_factory=dict)
     folder: Path | None = None
+    health: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
+    snapshots: Sequence[Snapshot] = field(repr=False, default=())
 
     @property
     def complete(self) -> bool:
@@ -101,8 +109,10 @@ class History:
                 if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
                     raise ValueError(f"{name} does not match its checksum")
             config = RunConfig(**manifest["config"])
-            measures = pd.read_csv(folder / "measures.csv")
-            return cls(config, manifest["status"], measures[list(_MEASURE_COLUMNS)], manifest["references"], manifest, folder)
+            measures = pd.read_csv(folder / "measures.csv")[list(_MEASURE_COLUMNS)]
+            health = pd.read_csv(folder / "health.csv")[list(_HEALTH_COLUMNS)]
+            snapshots = [Snapshot(**json.loads(line)) for line in (folder / "snapshots.jsonl").read_text().splitlines()]
+            return cls(config, manifest["status"], measures, manifest["references"], manifest, folder, health, snapshots)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise HistoryError(f"{folder}: not a readable run folder ({error}); move it away to train again") from error
 
@@ -112,7 +122,7 @@ class HistoryWriter:
 
     Use as a context manager around the training, and call it with each `Record`. Leaving it without an error, after the
     last step, marks the run complete; an error marks it failed or diverged, with its reason, and an interrupt stopped.
-    `rows` are those of a run that goes on from a checkpoint.
+    `rows`, one an evaluation, are those of a run that goes on from a checkpoint; each is plain JSON.
     """
 
     def __init__(
@@ -121,7 +131,7 @@ class HistoryWriter:
         config: RunConfig,
         facts: Mapping[str, object],
         references: Mapping[str, float],
-        rows: Sequence[Mapping[str, float]] = (),
+        rows: Sequence[Mapping[str, Any]] = (),
     ):
         self.folder, self.config = folder, config
         self.rows = [dict(row) for row in rows]
@@ -146,8 +156,9 @@ class HistoryWriter:
     def __call__(self, record: Record) -> None:
         self.last_step = record.step
         if record.measures:
-            row = {"step": record.step, "loss": record.loss, "lr": record.lr, "wd": record.wd}
-            self.rows.append({name: _rounded(value) for name, value in (row | record.measures).items()})
+            row: dict[str, Any] = {"step": record.step, "loss": record.loss, "lr": record.lr, "wd": record.wd}
+            row |= {name: _rounded(value) for name, value in (row | record.measures | record.health).items()}
+            self.rows.append(row | {"snapshot": vars(record.snapshot) if record.snapshot else {}})
             self._write_tables()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
@@ -158,16 +169,15 @@ class HistoryWriter:
             self.manifest["reason"] = f"{kind.__name__}: {error}" if kind else "ended before its last step"
         self.manifest["last_step"] = self.last_step
         self.manifest["ended"] = _now()
-        self.manifest["files"] = {
-            name: hashlib.sha256((self.folder / name).read_bytes()).hexdigest() for name in ("trace.csv", "measures.csv")
-        }
+        self.manifest["files"] = {name: hashlib.sha256((self.folder / name).read_bytes()).hexdigest() for name in _FILES}
         self._write_manifest()
 
     def _write_tables(self) -> None:
-        """Both tables anew: they are a few kilobytes, and so are never half a row."""
-        trace = [(r["step"], r["loss"], r["unique_predictions"], r["lr"], r["wd"]) for r in self.rows]
-        self._write("trace.csv", _csv(TRACE_COLUMNS, trace))
-        self._write("measures.csv", _csv(_MEASURE_COLUMNS, [[row[name] for name in _MEASURE_COLUMNS] for row in self.rows]))
+        """All tables anew: they are some tens of kilobytes, and so are never half a row."""
+        self._write("trace.csv", _csv(TRACE_COLUMNS, self.rows, ("step", "loss", "unique_predictions", "lr", "wd")))
+        self._write("measures.csv", _csv(_MEASURE_COLUMNS, self.rows))
+        self._write("health.csv", _csv(_HEALTH_COLUMNS, self.rows))
+        self._write("snapshots.jsonl", "".join(json.dumps(row["snapshot"]) + "\n" for row in self.rows))
 
     def _write_manifest(self) -> None:
         self.manifest["sha256"] = _seal(self.manifest)
@@ -191,9 +201,10 @@ def _seal(manifest: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def _csv(header: Sequence[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """A table with that header, of the values under `columns` (else under the header's own names) in each row."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    csv.writer(text, lineterminator="\n").writerows([header, *([row[name] for name in columns or header] for row in rows)])
     return text.getvalue()
 
 

@@ -55,7 +55,7 @@ def write_report(
     (partial / "traces").mkdir(parents=True)
     for history in histories:
         assert history.folder is not None
-        for name in ("trace.csv", "measures.csv", "manifest.json"):
+        for name in ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl", "manifest.json"):
             target = partial / "traces" / f"{history.config.arm}-h{history.config.hidden}-s{history.config.seed}-{name}"
             shutil.copyfile(history.folder / name, target)
     (partial / "report.html").write_text(_page(plan, histories, findings, verdict), encoding="utf-8")

@@ -10,9 +10,11 @@ from bitnet.arms import Recipe
 from bitnet.backend import Backend, choose
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
-from bitnet.diversity import Probe, measure
+from bitnet.diversity import Probe
 from bitnet.graph import StepGraph
 from bitnet.head import head_loss
+from bitnet.health import Health
+from bitnet.observe import Snapshot, observe
 from bitnet.schedule import evaluation_steps, learning_rate, weight_decay
 from bitnet.transformer import BitNetModel
 
@@ -27,13 +29,15 @@ class Diverged(ArithmeticError):
 
 @dataclass(frozen=True)
 class Record:
-    """The run after update `step`: the loss of that update's batch (nats), its rates, and the measures if it was evaluated."""
+    """The run after update `step`: the loss of that update's batch (nats), its rates, and what an evaluation found, if any."""
 
     step: int
     loss: float
     lr: float
     wd: float
     measures: dict[str, float] = field(default_factory=dict)
+    health: dict[str, float] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
 
 
 def batch(stream: Tensor, step: int, batch_size: int, length: int) -> Tensor:
@@ -91,6 +95,7 @@ class Trainer:
         self.ids = batch(self.stream, 1, config.batch_size, config.sequence_length).clone()
         self.probe = probe or Probe.from_corpus(corpus, config.probe_positions, config.sequence_length)
         self.model = initial_model(config, corpus.vocab_size).to(device)
+        self.health = Health(self.model, torch.bincount(corpus.train, minlength=corpus.vocab_size))
         self.optimizer = make_optimizer(self.model, self.recipe)
         self.no_inf = torch.zeros((), device=device)  # the fused optimizer wants it beside a gradient scale
         self.graph = StepGraph(self.compute) if self.backend.graphs else None
@@ -109,12 +114,17 @@ class Trainer:
                     raise Diverged(f"the loss of step {step} is {loss.item()}")
                 if not reported:
                     continue
-                measures = measure(self.model, self.probe) if step in self.evaluations else {}
-            yield Record(step, loss.item(), *self.rates(step), measures)
+                lr, wd = self.rates(step)
+                found: tuple = ()
+                if step in self.evaluations:
+                    measures, snapshot = observe(self.model, self.probe)
+                    found = measures, self.health(wd), snapshot
+            yield Record(step, loss.item(), lr, wd, *found)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that the updates from here on depend on, but for `done`: weights and both moments, by name."""
+        """Everything that the records from here on depend on, but for `done`: weights, both moments, last ternary values."""
         tensors = {f"model.{name}": value for name, value in self.weights().items()}
+        tensors |= {f"health.{name}": value for name, value in self.health.state().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": _on_host(value) for name, value in moments.items()}
         return tensors
@@ -125,14 +135,12 @@ class Trainer:
 
     def restore(self, done: int, tensors: Mapping[str, Tensor]) -> None:
         """Go on from a `state` taken after update `done`: what follows is what would have followed there, bit for bit."""
-        self.model.load_state_dict(
-            {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-        )
+        self.model.load_state_dict(_under("model.", tensors))
+        self.health.restore(_under("health.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, moment = name.split(".")
-                moments.setdefault(int(index), {})[moment] = value
+        for name, value in _under("optimizer.", tensors).items():
+            index, moment = name.split(".")
+            moments.setdefault(int(index), {})[moment] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.done = done
@@ -164,6 +172,10 @@ class Trainer:
         self.optimizer.found_inf = self.no_inf  # type: ignore[attr-defined]
         self.optimizer.step()
         return loss
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _on_host(tensor: Tensor) -> Tensor:

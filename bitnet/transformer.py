@@ -7,16 +7,35 @@ from torch import Tensor, nn
 from bitnet.config import BitNetConfig
 from bitnet.linear import BitLinear
 
-__all__ = ["Attention", "BitNetModel", "Block", "FeedForward"]
+__all__ = ["Attention", "BitNetModel", "Block", "Cache", "FeedForward"]
 
 
-def rotary_tables(length: int, head_dim: int, theta: float, like: Tensor) -> tuple[Tensor, Tensor]:
+class Cache:
+    """Keys and values [B, kv_heads, S, d] of the tokens read so far, by layer, so that decoding reads each token once."""
+
+    def __init__(self) -> None:
+        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def length(self) -> int:
+        """Tokens read so far."""
+        return self.layers[0][0].shape[2] if self.layers else 0
+
+    def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Append the keys and values of new tokens to those of `layer`, and return all of them."""
+        if layer in self.layers:
+            k, v = (torch.cat(pair, dim=2) for pair in zip(self.layers[layer], (k, v), strict=True))
+        self.layers[layer] = (k, v)
+        return k, v
+
+
+def rotary_tables(length: int, head_dim: int, theta: float, like: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
     """Cosines and sines [length, head_dim / 2] of the rotary angles position * theta^(-2i/d) (Su et al. 2021, eq. 15).
 
-    Computed in float64, on the device and in the type of `like`.
+    Positions count from `start`. Computed in float64, on the device and in the type of `like`.
     """
     frequency = theta ** -(torch.arange(0, head_dim, 2, device=like.device, dtype=torch.float64) / head_dim)
-    angle = torch.outer(torch.arange(length, device=like.device, dtype=torch.float64), frequency)
+    angle = torch.outer(torch.arange(start, start + length, device=like.device, dtype=torch.float64), frequency)
     return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
 
 
@@ -40,23 +59,28 @@ class Attention(nn.Module):
     Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for the grouping.
     """
 
-    def __init__(self, config: BitNetConfig):
+    def __init__(self, config: BitNetConfig, layer: int):
         super().__init__()
+        self.layer = layer
         self.heads, self.kv_heads, self.head_dim = config.num_heads, config.num_kv_heads, config.head_dim
         width = (self.heads + 2 * self.kv_heads) * self.head_dim
         self.norm = outer_norm(config)
         self.qkv_proj = BitLinear(config.hidden_size, width, config.norm_eps, config.quantize)
         self.out_proj = BitLinear(config.hidden_size, config.hidden_size, config.norm_eps, config.quantize)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None) -> Tensor:
         batch, length, hidden = x.shape
         qkv = self.qkv_proj(self.norm(x)).view(batch, length, -1, self.head_dim).transpose(1, 2)
         q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        causal = True
+        if cache is not None:
+            causal = cache.layers.get(self.layer) is None  # a single new token may look at all that came before it
+            k, v = cache.extend(self.layer, k, v)
         if self.kv_heads != self.heads:
             k = k.repeat_interleave(self.heads // self.kv_heads, dim=1)
             v = v.repeat_interleave(self.heads // self.kv_heads, dim=1)
-        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
         return self.out_proj(out.transpose(1, 2).reshape(batch, length, hidden))
 
 
@@ -77,13 +101,13 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """One decoder layer: x + Attention(x), then x + FeedForward(x)."""
 
-    def __init__(self, config: BitNetConfig):
+    def __init__(self, config: BitNetConfig, layer: int):
         super().__init__()
-        self.attention = Attention(config)
+        self.attention = Attention(config, layer)
         self.feedforward = FeedForward(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.attention(x, cos, sin)
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None) -> Tensor:
+        x = x + self.attention(x, cos, sin, cache)
         return x + self.feedforward(x)
 
 
@@ -99,16 +123,21 @@ class BitNetModel(nn.Module):
         super().__init__()
         self.config = config
         self.token_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.final_norm = nn.RMSNorm(config.hidden_size, eps=config.norm_eps)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
-    def features(self, input_ids: Tensor) -> Tensor:
-        """Token ids [B, S] -> the normalised hidden states [B, S, H] that the head reads."""
+    def features(self, input_ids: Tensor, cache: Cache | None = None) -> Tensor:
+        """Token ids [B, S] -> the normalised hidden states [B, S, H] that the head reads.
+
+        With a `cache` the ids go on from the tokens already in it; after the first call, one token at a time.
+        """
+        length, start = input_ids.shape[1], cache.length if cache is not None else 0
+        assert not start or length == 1, "a filled cache takes one token at a time"
         x = self.token_embeddings(input_ids)
-        cos, sin = rotary_tables(input_ids.shape[1], self.config.head_dim, self.config.rope_theta, like=x)
+        cos, sin = rotary_tables(length, self.config.head_dim, self.config.rope_theta, x, start)
         for block in self.blocks:
-            x = block(x, cos, sin)
+            x = block(x, cos, sin, cache)
         return self.final_norm(x)
 
     def forward(self, input_ids: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ REFERENCES = {"ln_vocabulary": math.log(V), "unigram_loss": 4.0}
 
 def measured(logits):
     """In two chunks, which must not matter."""
-    return measure_logits([(logits[:300].clone(), TARGETS[:300]), (logits[300:].clone(), TARGETS[300:])], V)
+    return measure_logits([(logits[:300].clone(), TARGETS[:300]), (logits[300:].clone(), TARGETS[300:])], V)[0]
 
 
 def test_a_dead_model_is_uniform():
@@ -128,7 +128,7 @@ def test_measures_of_a_model_are_those_of_its_logits(corpus):
     with torch.no_grad():
         logits = model(probe.windows[:, :-1]).flatten(0, 1)
         answers = model(probe.prompts)[:, -1].argmax(-1)
-    expected = measure_logits([(logits, probe.windows[:, 1:].flatten())], corpus.vocab_size)
+    expected, _ = measure_logits([(logits, probe.windows[:, 1:].flatten())], corpus.vocab_size)
     assert m.pop("unique_predictions") == answers.unique().numel()
     for name, value in expected.items():
         assert m[name] == pytest.approx(value, rel=1e-4, abs=1e-4), name

@@ -8,21 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitnet import History, HistoryError, Plan, RunConfig, execute
+from bitnet.health import HEALTH
 from bitnet.history import TRACE_COLUMNS, HistoryWriter, NewerFormatError, default_runs_dir
+from bitnet.observe import Snapshot
 from bitnet.train import Diverged, Record
 
 CONFIG = RunConfig("l2-0.0", hidden=32, steps=8)
 REFERENCES = {"ln_vocabulary": 10.8, "unigram_loss": 7.7, "unique_tokens_ceiling": 4123.0}
 MEASURES = {
     "unique_predictions": 3, "unique_tokens": 60, "effective_tokens": 20.5, "top1_share": 0.2, "context_information": 1.0,
-    "predictive_entropy": 5.0, "val_loss": 6.5,
+    "predictive_entropy": 5.0, "val_loss": 6.5, "seq_rep_4": 0.1, "distinct_1": 0.5, "distinct_2": 0.8,
 }  # fmt: skip
+HEALTHY = dict.fromkeys(HEALTH, 0.25)
+SAID = Snapshot([[262, 0.2, 0.05]], [[1, 59], [1000, 1]], [[[262, 0.5]]], [[262, 1, 2]])
+
+
+def record(step):
+    return Record(step, 7.0, 1e-3, 0.1, MEASURES, HEALTHY, SAID)
 
 
 def write(folder, steps):
     with HistoryWriter(folder, CONFIG, {"identity": "x"}, REFERENCES) as writer:
         for step in steps:
-            writer(Record(step, 7.0, 1e-3, 0.1, MEASURES))
+            writer(record(step))
     return History.load(folder)
 
 
@@ -34,6 +42,9 @@ def test_a_finished_run_reads_back_as_it_was_written(tmp_path):
     assert history.at(4) == {"step": 4, "loss": 7.0, "lr": 1e-3, "wd": 0.1, **MEASURES}
     assert history.at(5) is None
     assert history.states.tolist() == ["diverse"] * 3
+    assert history.health.step.tolist() == [1, 4, 8]
+    assert history.health.zero.tolist() == [0.25] * 3
+    assert history.snapshots == [SAID] * 3
 
 
 def test_the_trace_has_exactly_the_seeds_columns(tmp_path):
@@ -54,7 +65,7 @@ def test_a_run_that_ends_early_is_not_complete(tmp_path):
 )
 def test_an_error_is_recorded_with_its_reason(tmp_path, error, status):
     with pytest.raises(type(error)), HistoryWriter(tmp_path / "run", CONFIG, {}, REFERENCES) as writer:
-        writer(Record(1, 7.0, 1e-3, 0.1, MEASURES))
+        writer(record(1))
         raise error
     history = History.load(tmp_path / "run")
     assert history.status == status
@@ -63,7 +74,7 @@ def test_an_error_is_recorded_with_its_reason(tmp_path, error, status):
 
 def test_a_killed_run_says_running_and_is_not_complete(tmp_path):
     writer = HistoryWriter(tmp_path / "run", CONFIG, {}, REFERENCES).__enter__()
-    writer(Record(8, 7.0, 1e-3, 0.1, MEASURES))
+    writer(record(8))
     history = History.load(tmp_path / "run")
     assert history.status == "running"
     assert not history.complete
@@ -72,7 +83,7 @@ def test_a_killed_run_says_running_and_is_not_complete(tmp_path):
 def test_a_run_that_goes_on_keeps_its_rows(tmp_path):
     first = write(tmp_path / "run", [1, 4])
     with HistoryWriter(tmp_path / "run", CONFIG, {}, REFERENCES, first.rows()) as writer:
-        writer(Record(8, 7.0, 1e-3, 0.1, MEASURES))
+        writer(record(8))
     history = History.load(tmp_path / "run")
     assert history.complete
     assert history.measures.step.tolist() == [1, 4, 8]
@@ -89,7 +100,7 @@ def damage(path, how):
         path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "trace.csv", "measures.csv"])
+@pytest.mark.parametrize("name", ["manifest.json", "trace.csv", "measures.csv", "health.csv", "snapshots.jsonl"])
 @pytest.mark.parametrize("how", ["missing", "truncated", "flipped"])
 def test_damage_is_found_and_named_in_one_line(tmp_path, name, how):
     write(tmp_path / "run", [1, 8])
@@ -113,7 +124,7 @@ def test_any_rows_survive_the_format(values):
     with tempfile.TemporaryDirectory() as folder:
         with HistoryWriter(Path(folder) / "run", CONFIG, {}, REFERENCES) as writer:
             for step, (loss, count) in enumerate(values, 1):
-                writer(Record(step, loss, 1e-3, 0.1, MEASURES | {"unique_tokens": count, "val_loss": loss}))
+                writer(Record(step, loss, 1e-3, 0.1, MEASURES | {"unique_tokens": count, "val_loss": loss}, HEALTHY, SAID))
         history = History.load(Path(folder) / "run")
     assert history.measures.unique_tokens.tolist() == [count for _, count in values]
     assert history.measures.val_loss.tolist() == [pytest.approx(loss, rel=1e-9, abs=1e-300) for loss, _ in values]

@@ -57,7 +57,7 @@ def test_a_finished_run_is_read_back(uninterrupted, corpus):
 
 def test_a_finished_run_leaves_weights_and_no_checkpoint(uninterrupted):
     names = {path.name for path in uninterrupted.folder.iterdir()}
-    assert names == {"manifest.json", "trace.csv", "measures.csv", "model.safetensors"}
+    assert names == {"manifest.json", "trace.csv", "measures.csv", "health.csv", "snapshots.jsonl", "model.safetensors"}
 
 
 @pytest.mark.parametrize("step", [1, 10, 30, 40, 50])
@@ -125,7 +125,7 @@ def test_a_damaged_finished_run_is_moved_aside_and_trained_again(uninterrupted, 
 def test_a_folder_of_a_newer_version_is_left_alone(uninterrupted, corpus, tmp_path):
     history, _ = train(corpus, tmp_path)
     manifest = history.folder / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 3'))
     with pytest.raises(HistoryError, match="newer version"):
         train(corpus, tmp_path)
     assert '"format": 2' in manifest.read_text()

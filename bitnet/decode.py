@@ -1,0 +1,87 @@
+"""Decoding: continuing prompts with a key/value cache, and how degenerate the continuations are."""
+
+import torch
+from torch import Tensor
+
+from bitnet import checks
+from bitnet.transformer import BitNetModel, Cache
+
+__all__ = ["continue_prompts", "distinct_n", "repeated", "seq_rep_n"]
+
+
+@torch.inference_mode()
+def continue_prompts(
+    model: BitNetModel,
+    prompts: Tensor,
+    new_tokens: int,
+    temperature: float = 0.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 0,
+) -> Tensor:
+    """Prompts [B, S] -> their continuations [B, new_tokens], on the host; greedy for temperature 0.
+
+    Otherwise each token is drawn from softmax(logits / temperature), kept to the `top_k` likeliest (0: all; Fan et al.
+    2018) and then to the smallest set of them that holds `top_p` of the probability (Holtzman et al. 2020). The draws
+    depend on `seed` alone. Errors: `ParameterError` for values out of range.
+    """
+    new_tokens = checks.integer("new_tokens", new_tokens, 1)
+    temperature = checks.number("temperature", temperature, 0.0)
+    top_k = checks.integer("top_k", top_k, 0)
+    top_p = checks.number("top_p", top_p, 1e-6, 1.0)
+    generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0, 2**31 - 1))
+    cache = Cache()
+    ids, chosen = prompts.to(model.lm_head.weight.device), []
+    for _ in range(new_tokens):
+        logits = model.lm_head(model.features(ids, cache)[:, -1])
+        if temperature == 0:
+            ids = logits.argmax(dim=-1, keepdim=True)
+        else:
+            shares = sampling_distribution(logits.float().cpu(), temperature, top_k, top_p)
+            ids = torch.multinomial(shares, 1, generator=generator).to(ids.device)
+        chosen.append(ids)
+    return torch.cat(chosen, dim=1).cpu()
+
+
+def sampling_distribution(logits: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
+    """Logits [B, V] -> the probabilities [B, V] that tokens are drawn with; see `continue_prompts`."""
+    ordered, order = (logits / temperature).sort(dim=-1, descending=True)
+    if top_k:
+        ordered[:, top_k:] = -torch.inf
+    shares = ordered.softmax(dim=-1)
+    before = shares.cumsum(dim=-1) - shares  # a token stays while those likelier than it hold less than top_p
+    shares = shares.masked_fill(before >= top_p, 0.0)
+    return torch.zeros_like(shares).scatter(1, order, shares / shares.sum(dim=-1, keepdim=True))
+
+
+def seq_rep_n(ids: Tensor, n: int = 4) -> float:
+    """The share of n-grams within a sequence that are repeats, averaged over the sequences [B, S]; 0 where none is.
+
+    1 - distinct n-grams / n-grams: "seq-rep-n" of Welleck et al. 2020, section 4. Errors: `ParameterError` for sequences
+    shorter than n.
+    """
+    grams = _grams(ids, n)
+    return sum(1 - len(set(row)) / len(row) for row in grams) / len(grams)
+
+
+def distinct_n(ids: Tensor, n: int) -> float:
+    """Distinct n-grams over all n-grams of all sequences [B, S] together: "distinct-n" of Li et al. 2016, section 5."""
+    grams = [gram for row in _grams(ids, n) for gram in row]
+    return len(set(grams)) / len(grams)
+
+
+def repeated(ids: Tensor, n: int = 4) -> Tensor:
+    """A mask [B, S] of the tokens that belong to an n-gram which stood earlier in the same sequence."""
+    mask = torch.zeros(ids.shape, dtype=torch.bool)
+    for row, grams in enumerate(_grams(ids, n)):
+        seen: set[tuple[int, ...]] = set()
+        for start, gram in enumerate(grams):
+            if gram in seen:
+                mask[row, start : start + n] = True
+            seen.add(gram)
+    return mask
+
+
+def _grams(ids: Tensor, n: int) -> list[list[tuple[int, ...]]]:
+    checks.integer("n", n, 1, ids.shape[1])
+    return [[tuple(gram) for gram in row.unfold(0, n, 1).tolist()] for row in ids]
