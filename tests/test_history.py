@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bitnet import History, HistoryError, Plan, RunConfig, execute
 from bitnet.health import HEALTH
-from bitnet.history import TRACE_COLUMNS, HistoryWriter, NewerFormatError, default_runs_dir
+from bitnet.history import FORMAT, TRACE_COLUMNS, HistoryWriter, NewerFormatError, default_runs_dir
 from bitnet.observe import Snapshot
 from bitnet.train import Diverged, Record
 
@@ -81,8 +81,10 @@ def test_a_killed_run_says_running_and_is_not_complete(tmp_path):
 
 
 def test_a_run_that_goes_on_keeps_its_rows(tmp_path):
-    first = write(tmp_path / "run", [1, 4])
-    with HistoryWriter(tmp_path / "run", CONFIG, {}, REFERENCES, first.rows()) as writer:
+    with HistoryWriter(tmp_path / "run", CONFIG, {}, REFERENCES) as before:
+        before(record(1))
+        before(record(4))
+    with HistoryWriter(tmp_path / "run", CONFIG, {}, REFERENCES, before.rows) as writer:
         writer(record(8))
     history = History.load(tmp_path / "run")
     assert history.complete
@@ -114,7 +116,7 @@ def test_damage_is_found_and_named_in_one_line(tmp_path, name, how):
 def test_a_newer_format_is_refused(tmp_path):
     write(tmp_path / "run", [1, 8])
     manifest = tmp_path / "run" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 99'))
+    manifest.write_text(manifest.read_text().replace(f'"format": {FORMAT}', '"format": 99'))
     with pytest.raises(NewerFormatError, match="newer version"):
         History.load(tmp_path / "run")
 

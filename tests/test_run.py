@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from bitnet import ARMS, History, HistoryError, Plan, Recipe, RunConfig, execute
 from bitnet.backend import choose
+from bitnet.history import FORMAT
 from bitnet.run import load_model, run
 from bitnet.train import Trainer
 
@@ -125,10 +126,10 @@ def test_a_damaged_finished_run_is_moved_aside_and_trained_again(uninterrupted, 
 def test_a_folder_of_a_newer_version_is_left_alone(uninterrupted, corpus, tmp_path):
     history, _ = train(corpus, tmp_path)
     manifest = history.folder / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 3'))
+    manifest.write_text(manifest.read_text().replace(f'"format": {FORMAT}', '"format": 99'))
     with pytest.raises(HistoryError, match="newer version"):
         train(corpus, tmp_path)
-    assert '"format": 2' in manifest.read_text()
+    assert '"format": 99' in manifest.read_text()
 
 
 def test_damaged_weights_are_not_loaded(corpus, tmp_path):
