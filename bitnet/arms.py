@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 
 from bitnet import checks
 
-__all__ = ["ARMS", "BROKEN", "FIX", "Recipe", "recipe"]
+__all__ = ["ARMS", "BROKEN", "FIX", "GRID", "GRID_DECAYS", "Recipe", "recipe"]
 
 BROKEN, FIX = "l2-0.05", "l2-0.0"  # the two settings the brief compares
 
@@ -15,7 +15,8 @@ class Recipe:
 
     `optimizer` "adam" couples the decay into the gradient (L2; Kingma & Ba 2015), "adamw" applies it to the weight
     itself (Loshchilov & Hutter 2019, algorithm 2). Learning rates and decays are per update; `clip_norm` bounds the
-    global gradient norm; `quantize=False` trains the full-precision control.
+    global gradient norm; `quantize=False` trains the full-precision control; `decayed` names the weights that decay
+    applies to, "all" or only those of the "blocks" (so not embedding and head).
     """
 
     optimizer: str = "adam"
@@ -28,9 +29,11 @@ class Recipe:
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
     quantize: bool = True
+    decayed: str = "all"
 
     def __post_init__(self) -> None:
         checks.choice("optimizer", self.optimizer, ("adam", "adamw"))
+        checks.choice("decayed", self.decayed, ("all", "blocks"))
         for name, low, high in (
             ("peak_lr", 0.0, 1.0), ("beta1", 0.0, 0.9999), ("beta2", 0.0, 0.99999), ("eps", 0.0, 1.0),
             ("stage1_decay", 0.0, 1.0), ("stage2_decay", 0.0, 1.0), ("clip_norm", 1e-12, 1e12),
@@ -59,7 +62,20 @@ ARMS: dict[str, Recipe] = {
     "no-decay": replace(_L2, stage1_decay=0.0),
     "fp-l2-0.0": replace(_L2, quantize=False),
     "fp-adamw-0.0": replace(_ADAMW, quantize=False),
+    "l2-blocks-0.0": replace(_L2, decayed="blocks"),  # coupled decay kept off embedding and head
 }
+
+# The grid that asks for the mechanism: kind of decay x quantization x one coefficient in both stages. No decay is the same
+# for both kinds.
+GRID_DECAYS = (0.0, 0.001, 0.01, 0.05, 0.1)
+GRID: dict[str, Recipe] = {
+    f"{prefix}{kind}-both-{decay:g}": replace(base, stage1_decay=decay, stage2_decay=decay, quantize=not prefix)
+    for prefix in ("", "fp-")
+    for kind, base in (("l2", _L2), ("adamw", _ADAMW))
+    for decay in GRID_DECAYS
+    if decay or kind == "l2"
+}
+ARMS |= GRID
 
 
 def recipe(arm: str) -> Recipe:

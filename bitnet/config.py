@@ -117,9 +117,12 @@ class RunConfig:
 
         The corpus counts by its content, not by its name, and the arm by its recipe.
         """
+        recipe = self.recipe.to_dict()
+        if recipe["decayed"] == "all":
+            del recipe["decayed"]  # younger than the first runs, whose names it leaves as they were
         facts = self.to_dict() | {
             "corpus": corpus_fingerprint,
-            "recipe": self.recipe.to_dict(),
+            "recipe": recipe,
             "recipe_version": RECIPE_VERSION,
             "device": device,
             "precision": precision,

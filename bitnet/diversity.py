@@ -1,17 +1,18 @@
 """What a model predicts, measured on fixed held-out text: diversity, collapse, and whether it learned at all."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from bitnet import checks
 from bitnet.data import Corpus
 from bitnet.decode import distinct_n, seq_rep_n
 
-__all__ = ["CONTINUATION", "OPENING", "STATES", "Probe", "continuation_measures", "measure_logits", "state"]
+__all__ = ["CONTINUATION", "OPENING", "STATES", "Probe", "continuation_measures", "measure_logits", "rarefaction", "state"]
 
 # The seed's probe: the argmax after 20 prompts of 8 uniformly random tokens. It cannot count above 20.
 SEED_PROMPTS, SEED_PROMPT_LENGTH = 20, 8
@@ -111,6 +112,25 @@ def measure_logits(chunks: Iterable[tuple[Tensor, Tensor]], vocab_size: int) -> 
         "val_loss": loss / total,
     }
     return measures, counts
+
+
+def rarefaction(abundances: Sequence[tuple[int, int]], positions: int) -> float:
+    """How many distinct winners a probe of so many positions would have counted, expected over all such choices.
+
+    `abundances`: (times, tokens), how many tokens won how many positions. Errors: `ParameterError` for more positions
+    than there are. Source: Hurlbert 1971, eq. 16.
+    """
+    total = sum(times * tokens for times, tokens in abundances)
+    checks.integer("positions", positions, 1, total)
+
+    def missed(times: int) -> float:
+        """The probability that none of a token's positions is chosen: C(total - times, n) / C(total, n)."""
+        if total - times < positions:
+            return 0.0
+        terms = (total - times, total - positions, -total, -(total - times - positions))
+        return math.exp(sum(math.copysign(math.lgamma(abs(n) + 1), n) for n in terms if n))
+
+    return sum(tokens * (1 - missed(times)) for times, tokens in abundances)
 
 
 def continuation_measures(continuations: Tensor) -> dict[str, float]:

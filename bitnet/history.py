@@ -92,6 +92,12 @@ class History:
         found = self.measures[self.measures.step == step]
         return found.iloc[0].to_dict() if len(found) else None
 
+    def snapshot_at(self, step: int | None = None) -> Snapshot:
+        """What the model said at the newest evaluation not after `step`, or at the first; None: at the last."""
+        steps = self.measures.step.tolist()
+        chosen = [i for i, at in enumerate(steps) if step is None or at <= step]
+        return self.snapshots[chosen[-1] if chosen else 0]
+
     @classmethod
     def load(cls, folder: str | Path) -> "History":
         """Read a run folder and verify its checksums.

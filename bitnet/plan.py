@@ -24,7 +24,8 @@ class Plan:
     """The parameters of a study, checked and completed; the fields are those of the notebooks.
 
     `steps=0` means the brief's 20 000 on a GPU and a quick look on a CPU. `arms` and `seeds` are comma-separated texts
-    or lists. Errors: `ParameterError`, one line, before any work starts.
+    or lists. `eval_every=0` means 20 evaluations a run (4 in a quick look) besides the plan's checkpoints. Errors:
+    `ParameterError`, one line, before any work starts.
     """
 
     hidden: int = 256
@@ -36,6 +37,7 @@ class Plan:
     runs_dir: str | Path = ""
     precision: str = "auto"
     strict: bool = False
+    eval_every: int = 0
     backend: Backend = field(init=False, repr=False)
     quick: bool = field(init=False)
     runs: tuple[RunConfig, ...] = field(init=False, repr=False)
@@ -55,7 +57,7 @@ class Plan:
         self._set("seeds", seeds)
         self._set("device", str(backend.device))
         self._set("runs_dir", _folder("runs_dir", self.runs_dir) or default_runs_dir())
-        every = self.steps // QUICK_EVALUATIONS if quick else 0
+        every = checks.integer("eval_every", self.eval_every, 0) or (self.steps // QUICK_EVALUATIONS if quick else 0)
         self._set(
             "runs",
             tuple(

@@ -20,7 +20,12 @@ from bitnet.history import History, HistoryError, HistoryWriter, NewerFormatErro
 from bitnet.train import Diverged, Record, Trainer
 from bitnet.transformer import BitNetModel
 
-__all__ = ["load_model", "run"]
+__all__ = ["Stop", "load_model", "run"]
+
+
+class Stop(KeyboardInterrupt):
+    """Raised by a callback to stop a run where it stands, between two updates; the same call goes on from there."""
+
 
 Callback = Callable[[RunConfig, Record], None]
 Say = Callable[[str], None]
@@ -160,7 +165,7 @@ def _train(
                     start = time.monotonic()
                     save(folder, Checkpoint(record.step, trainer.state(), writer.rows))
                     cadence.note(record.step, time.monotonic() - start)
-        except Diverged:
+        except (Diverged, Stop):  # both fall between two updates, where the state is whole
             save(folder, Checkpoint(trainer.done, trainer.state(), writer.rows))
             raise
         writer.manifest["parameters"] = sum(p.numel() for p in trainer.model.parameters())

@@ -154,12 +154,12 @@ class Trainer:
     def update(self, step: int) -> Tensor:
         """Update number `step`; the loss before it, still on the device."""
         lr, wd = self.rates(step)
-        group = self.optimizer.param_groups[0]
-        group["weight_decay"] = wd
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(lr)
-        else:
-            group["lr"] = lr
+        self.optimizer.param_groups[0]["weight_decay"] = wd  # of the weights that decay at all
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
         self.ids.copy_(batch(self.stream, step, self.config.batch_size, self.config.sequence_length))
         return self.graph(baked=wd) if self.graph else self.compute()
 
@@ -192,4 +192,9 @@ def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
     on_gpu = device.type == "cuda"
     rate = torch.tensor(recipe.peak_lr, device=device) if on_gpu else recipe.peak_lr
     betas = (recipe.beta1, recipe.beta2)
-    return kind(model.parameters(), lr=rate, betas=betas, eps=recipe.eps, fused=True, capturable=on_gpu)
+    groups: list[dict] = [{"params": list(model.parameters())}]
+    if recipe.decayed == "blocks":  # the group that decays comes first
+        vocabulary = [model.token_embeddings.weight, model.lm_head.weight]
+        rest = [p for p in model.parameters() if all(p is not row for row in vocabulary)]
+        groups = [{"params": rest}, {"params": vocabulary, "weight_decay": 0.0}]
+    return kind(groups, lr=rate, betas=betas, eps=recipe.eps, fused=True, capturable=on_gpu)

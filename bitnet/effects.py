@@ -1,0 +1,72 @@
+"""Effects: paired comparisons of two arms over seeds, with bootstrap intervals, and when a run recovered."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bitnet.diversity import COLLAPSED_CONTEXT_INFORMATION
+from bitnet.history import History
+from bitnet.schedule import stage_boundary
+
+__all__ = ["bootstrap_interval", "paired_differences", "recovery"]
+
+RESAMPLES = 10_000
+COMPARED = ("val_loss", "effective_tokens", "unique_tokens", "context_information", "top1_share", "seq_rep_4")
+
+
+def bootstrap_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """A percentile bootstrap interval of the mean (Efron & Tibshirani 1993, section 13.3), from a fixed seed.
+
+    Of a few values it cannot reach beyond the smallest and the largest of them; of one value it is that value.
+    """
+    drawn = np.random.default_rng(0).choice(np.asarray(values, dtype=float), size=(RESAMPLES, len(values)))
+    low, high = np.quantile(drawn.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_differences(
+    histories: Sequence[History], arm: str, against: str, measures: Sequence[str] = COMPARED
+) -> pd.DataFrame:
+    """`arm` minus `against` at the last step, paired by size, length and seed: same data, same initial weights.
+
+    One row a measure: the mean difference, its 95 % bootstrap interval over the pairs, the number of pairs, every
+    single difference, and whether all of them have the same sign. Only complete runs count; no row where there is no pair.
+    """
+    ends = {(h.config.arm, _setting(h)): h.rows()[-1] for h in histories if h.complete}
+    pairs = [(row, ends[against, at]) for (name, at), row in ends.items() if name == arm and (against, at) in ends]
+    rows = []
+    for measure in measures if pairs else ():
+        differences = [mine[measure] - theirs[measure] for mine, theirs in pairs]
+        low, high = bootstrap_interval(differences)
+        same_sign = min(differences) > 0 or max(differences) < 0
+        rows.append({
+            "measure": measure, f"{arm} minus {against}": float(np.mean(differences)), "from": low, "to": high,
+            "pairs": len(pairs), "each": ", ".join(f"{d:+.3g}" for d in differences), "same sign": same_sign,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _setting(history: History) -> tuple[int, int, int]:
+    return history.config.hidden, history.config.steps, history.config.seed
+
+
+def recovery(history: History) -> dict[str, object]:
+    """What happens at the stage switch: the context information before it, and the first evaluation that sees it regained.
+
+    "steps to recover" counts from the switch to the first evaluation in Stage 2 whose context information is at least
+    0.1 nats (the bar of the state "collapsed"); None where that never comes, 0 where it was never lost.
+    """
+    boundary = stage_boundary(history.config.steps)
+    before = history.measures[history.measures.step <= boundary].iloc[-1]
+    after = history.measures[history.measures.step > boundary]
+    alive = after[after.context_information >= COLLAPSED_CONTEXT_INFORMATION]
+    steps: int | None = int(alive.step.iloc[0]) - boundary if len(alive) else None
+    if before.context_information >= COLLAPSED_CONTEXT_INFORMATION:
+        steps = 0
+    return {
+        "arm": history.config.arm, "hidden": history.config.hidden, "seed": history.config.seed, "switch at": boundary,
+        "context before (nats)": round(float(before.context_information), 3),
+        "context at the end (nats)": round(float(history.measures.context_information.iloc[-1]), 3),
+        "steps to recover": steps,
+    }  # fmt: skip

@@ -1,0 +1,70 @@
+"""HTML tables of what models say: winning tokens, next tokens, continuations with their repeats marked. All text is escaped."""
+
+from collections.abc import Sequence
+from html import escape
+
+import torch
+
+from bitnet.decode import repeated
+from bitnet.observe import Snapshot
+from bitnet.tokenizer import decode
+
+__all__ = ["continuations_table", "marked", "next_tokens_table", "shown", "top_tokens_table"]
+
+_TABLE = '<table style="text-align:left;border-collapse:collapse;font-size:13px">'
+_CELL = '<td style="text-align:left;vertical-align:top;padding:2px 10px 2px 0;border-bottom:1px solid #ddd">'
+_HEAD = '<th style="text-align:left;padding:2px 10px 2px 0">'
+_REPEAT = '<span style="background:#E69F0066" title="repeats an earlier 4-gram">'
+REPEAT_LENGTH = 4
+
+
+def shown(token: int) -> str:
+    """A token as text to read: its spaces and line breaks made visible."""
+    return decode([int(token)]).replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
+
+
+def top_tokens_table(snapshot: Snapshot, rows: int = 10) -> str:
+    """The tokens that win most positions, with their share of the positions and of the training text."""
+    body = [(shown(i), f"{100 * share:.1f} %", f"{100 * text:.2f} %") for i, share, text in snapshot.top_tokens[:rows]]
+    return _table(("token", "wins", "in the text"), body)
+
+
+def next_tokens_table(snapshot: Snapshot, prompts: Sequence[Sequence[int]]) -> str:
+    """For each prompt (token ids), the likeliest next tokens with their probabilities."""
+    body = []
+    for prompt, answers in zip(prompts, snapshot.next_tokens, strict=False):
+        body.append((decode(list(prompt)), ", ".join(f"{shown(i)} {100 * p:.1f} %" for i, p in answers)))
+    return _table(("prompt", "likeliest next tokens"), body)
+
+
+def continuations_table(
+    prompts: Sequence[Sequence[int]], continuations: dict[str, Sequence[Sequence[int]]], rows: int = 8
+) -> str:
+    """Each prompt with its continuation by each of the named models, side by side; repeated 4-grams are marked."""
+    lines = []
+    for i, prompt in enumerate(prompts[:rows]):
+        cells = [f"{_CELL}{escape(decode(list(prompt)))}</td>"]
+        cells += [f"{_CELL}{marked(said[i])}</td>" for said in continuations.values()]
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return f"{_TABLE}<tr>{_heads(('prompt', *continuations))}</tr>{''.join(lines)}</table>"
+
+
+def marked(ids: Sequence[int]) -> str:
+    """The text of a continuation as HTML, with every token of a repeated 4-gram marked."""
+    mask = repeated(torch.tensor([list(ids)]), REPEAT_LENGTH)[0].tolist() if len(ids) >= REPEAT_LENGTH else [False] * len(ids)
+    html, start = "", 0
+    while start < len(ids):
+        end = next((i for i in range(start, len(ids)) if mask[i] != mask[start]), len(ids))
+        text = escape(decode(list(ids[start:end]))).replace("\n", "⏎ ")
+        html += f"{_REPEAT}{text}</span>" if mask[start] else text
+        start = end
+    return html
+
+
+def _heads(names: Sequence[str]) -> str:
+    return "".join(f"{_HEAD}{escape(name)}</th>" for name in names)
+
+
+def _table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = "".join(f"<tr>{''.join(f'{_CELL}{escape(cell)}</td>' for cell in row)}</tr>" for row in body)
+    return f"{_TABLE}<tr>{_heads(heads)}</tr>{lines}</table>"
