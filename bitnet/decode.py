@@ -1,12 +1,28 @@
 """Decoding: continuing prompts with a key/value cache, and how degenerate the continuations are."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from bitnet import checks
+from bitnet.tokenizer import encode
 from bitnet.transformer import BitNetModel, Cache
 
-__all__ = ["continue_prompts", "distinct_n", "repeated", "seq_rep_n"]
+__all__ = ["continue_prompts", "distinct_n", "prompt_ids", "repeated", "seq_rep_n"]
+
+
+def prompt_ids(texts: str | Sequence[str]) -> Tensor:
+    """Prompts as text (or one text with | between them) -> GPT-2 ids [B, S], each cut to its last S, S the shortest's.
+
+    Errors: `ParameterError` where there is no text.
+    """
+    parts = [part.strip() for part in (texts.split("|") if isinstance(texts, str) else texts)]
+    ids = encode([part for part in parts if part])
+    if not ids:
+        raise checks.ParameterError("prompts", texts, "must be one or more texts, with | between them")
+    length = min(map(len, ids))
+    return torch.tensor([row[-length:] for row in ids])
 
 
 @torch.inference_mode()

@@ -38,6 +38,7 @@ class Plan:
     precision: str = "auto"
     strict: bool = False
     eval_every: int = 0
+    probe_positions: int = 4096
     backend: Backend = field(init=False, repr=False)
     quick: bool = field(init=False)
     runs: tuple[RunConfig, ...] = field(init=False, repr=False)
@@ -61,7 +62,15 @@ class Plan:
         self._set(
             "runs",
             tuple(
-                RunConfig(arm=arm, hidden=self.hidden, steps=self.steps, seed=seed, corpus=self.corpus, eval_every=every)
+                RunConfig(
+                    arm=arm,
+                    hidden=self.hidden,
+                    steps=self.steps,
+                    seed=seed,
+                    corpus=self.corpus,
+                    eval_every=every,
+                    probe_positions=self.probe_positions,
+                )
                 for seed in seeds
                 for arm in arms
             ),

@@ -16,6 +16,7 @@ from bitnet.diversity import (
     COLLAPSED_CONTEXT_INFORMATION,
     DEAD_ENTROPY_SHARE,
     SEED_PROMPTS,
+    STATES,
     rarefaction,
 )
 from bitnet.health import ROW_BINS
@@ -28,7 +29,7 @@ from bitnet.verdict import FAILS_BAR, WORKS_BAR
 __all__ = [
     "ARM_COLOURS", "LABELS", "diversity_figure", "entropy_figure", "grid_figure", "loss_figure", "measure_figure",
     "penalty_figure", "phase_figure", "published", "rarefaction_figure", "row_norm_figure", "seed_probe_figure", "set_renderer",
-    "spread_figure", "ternary_figure", "top_tokens_figure",
+    "spread_figure", "state_examples", "ternary_figure", "top_tokens_figure",
 ]  # fmt: skip
 
 # Okabe & Ito's colours, which every kind of colour vision tells apart; an arm keeps its colour in every figure, and
@@ -42,6 +43,7 @@ ARM_COLOURS = {
 _DECAY_COLOURS = dict(zip(GRID_DECAYS, ("#999999", "#F0E442", "#E69F00", "#D55E00", "#000000"), strict=True))
 ARM_COLOURS |= {arm: _DECAY_COLOURS[recipe.stage1_decay] for arm, recipe in GRID.items()}
 HEIGHT = 430
+PICTURE_WIDTH = 800  # pixels; a notebook with six pictures stays below half a megabyte
 _CASE_COLOURS = ("#555555", "#D55E00", "#009E73", "#0072B2")  # of things that are not arms
 _BIN_COLOURS = ("#000000", "#0072B2", "#56B4E9", "#009E73", "#E69F00")  # from tokens never seen to the commonest
 
@@ -70,6 +72,7 @@ LABELS = {
 def set_renderer() -> None:
     """Let notebooks store figures as interactive plotly data and, where a Chromium can draw it, as a picture too."""
     browsers = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    pio.renderers["png"].width = PICTURE_WIDTH
     pio.renderers.default = "plotly_mimetype+png" if any(map(shutil.which, browsers)) else "plotly_mimetype"
 
 
@@ -184,6 +187,15 @@ def rarefaction_figure(
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log")
     return figure
+
+
+def state_examples(histories: Sequence[History]) -> list[tuple[str, Snapshot]]:
+    """For each state that occurs after the first update, the first evaluation in it: what it is, and what the model said."""
+    found: dict[str, tuple[str, Snapshot]] = {}
+    for history in histories:
+        for step, state in zip(history.measures.step[1:], history.states[1:], strict=True):
+            found.setdefault(state, (f"{state}: {history.config.arm}, step {int(step)}", history.snapshot_at(step)))
+    return [found[state] for state in STATES if state in found]
 
 
 def top_tokens_figure(histories: Sequence[History], step: int | None = None, tokens: int = 8) -> go.Figure:
