@@ -93,7 +93,8 @@ class Cluster:
         except self.ray.exceptions.WorkerCrashedError:
             return f"its worker was killed, {ATTEMPTS} times in a row (out of memory, perhaps)"
         except self.ray.exceptions.RayError as error:
-            return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            cause = getattr(error, "cause", None) or error  # what the task met, where it is known
+            return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
 
 
 def _task(cell: Cell, train: Train, messages: Any) -> str:
