@@ -10,6 +10,7 @@ from bitnet.checks import OneLineError, ParameterError
 __all__ = ["NotebookError", "check_notebook", "execute_notebook"]
 
 REQUIRED = ("hidden", "steps", "arms", "seeds", "corpus", "runs_dir")
+QUIET = ["--IPKernelApp.log_level=40"]  # a kernel's warnings would go through the live table
 
 
 class NotebookError(OneLineError, RuntimeError):
@@ -45,7 +46,7 @@ def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any]) 
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # the kernel of this environment, not of the user's folder
     given = {name: value for name, value in parameters.items() if name in names}
     try:
-        notebook = papermill.execute_notebook(str(source), str(partial), given, progress_bar=False)
+        notebook = papermill.execute_notebook(str(source), str(partial), given, progress_bar=False, extra_arguments=QUIET)
     except papermill.PapermillExecutionError as error:
         problem = f"cell {error.exec_count}: {error.ename}: {error.evalue}".partition("\n")[0]
         raise NotebookError(f"{source.name}, {problem} (kept in {partial})") from error

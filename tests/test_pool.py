@@ -198,7 +198,7 @@ def test_cores_are_divided_between_workers(cores, cells, workers, expected):
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "many", True])
 def test_a_bad_number_of_workers_is_refused(workers):
-    with pytest.raises(ParameterError, match="workers = .*whole number of at least 1"):
+    with pytest.raises(ParameterError, match=r"workers = .*whole number of at least 1"):
         divide(2, 2, workers)
 
 

@@ -38,7 +38,9 @@ def test_every_sweep_file_is_valid():
 
 
 def test_cells_that_grids_share_run_once(tmp_path):
-    text = "grids:\n- {hidden: 16, steps: 8, arms: 'l2-0.0,adamw-0.0'}\n- {hidden: 16, steps: 8, arms: adamw-0.0, seeds: [0, 1]}\n"
+    text = (
+        "grids:\n- {hidden: 16, steps: 8, arms: 'l2-0.0,adamw-0.0'}\n- {hidden: 16, steps: 8, arms: adamw-0.0, seeds: [0, 1]}\n"
+    )
     assert [(r.arm, r.seed) for r in load(tmp_path, text).runs] == [("l2-0.0", 0), ("adamw-0.0", 0), ("adamw-0.0", 1)]
 
 
