@@ -117,8 +117,7 @@ class Board:
             counts = Counter(row.state for row in self.rows.values())
             left = self.seconds_left()
         text = ", ".join(f"{count} {state}" for state, count in counts.items())
-        going_on = left is not None and (counts["training"] or counts["waiting"])
-        return f"{text}; about {duration(left)} left" if going_on and left is not None else text
+        return f"{text}; about {duration(left)} left" if left is not None and counts["training"] else text
 
     def table(self) -> Table:
         """The board as it stands."""
