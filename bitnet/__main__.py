@@ -1,10 +1,9 @@
-"""`python -m bitnet verdict FOLDER`: the verdict of a report, in the terminal."""
+"""`python -m bitnet`: the verdict of a report in the terminal, and sweeps over many runs."""
 
 import argparse
 import sys
 
-from bitnet.checks import ParameterError
-from bitnet.history import HistoryError
+from bitnet.checks import OneLineError
 from bitnet.report import print_report
 
 
@@ -14,13 +13,46 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     verdict = commands.add_parser("verdict", help="print the verdict of a finished report")
     verdict.add_argument("folder", help="the report's folder, such as runs/quick")
+    sweep = commands.add_parser("sweep", help="train every run of a plan file, several at once")
+    sweep.add_argument("plan", help="a YAML file with one or several grids, such as params/plan.yaml")
+    sweep.add_argument("--dry-run", action="store_true", help="show what is there and how long the rest takes, measured here")
+    sweep.add_argument("--notebook", help="execute this notebook for each run, whatever the plan file says; '' for none")
+    sweep.add_argument("--runs-dir", default="", help="where runs are kept (default: as in the notebooks)")
+    sweep.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    sweep.add_argument("--precision", default="auto", help="of the products with the vocabulary: auto, float32 or bfloat16")
+    sweep.add_argument("--workers", help="runs at once (default: one a core, or one a GPU)")
+    sweep.add_argument("--engine", default="pool", help="pool (processes on this machine) or ray (a Ray cluster)")
     options = parser.parse_args(arguments)
     try:
+        if options.command == "sweep":
+            return _sweep(options)
         print_report(options.folder)
-    except (HistoryError, ParameterError) as error:
+    except OneLineError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    """1 where a run is not complete at the end, with a line for each; 130 after Ctrl-C."""
+    from bitnet.conductor import Conductor, failures
+    from bitnet.sweep import Sweep
+
+    try:
+        plan = Sweep.load(options.plan, options.notebook)
+        conductor = Conductor(
+            plan, options.runs_dir, options.device, options.precision, options.workers, options.engine
+        )  # fmt: skip
+        if options.dry_run:
+            conductor.dry_run()
+            return 0
+        lines = failures(conductor.run())
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from the last checkpoints.", file=sys.stderr)
+        return 130
+    for line in lines:
+        print(line, file=sys.stderr)
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-__all__ = ["Cadence", "Checkpoint", "clear", "latest", "save", "write_tensors"]
+__all__ = ["Cadence", "Checkpoint", "clear", "latest", "save", "saved_steps", "write_tensors"]
 
 KEPT = 2  # the newest, and the one before it in case the newest is damaged
 
@@ -57,7 +57,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     partial = tensors.with_suffix(".tmp")
     partial.write_text(json.dumps({"step": checkpoint.step, "sha256": digest, "rows": list(checkpoint.rows)}))
     _replace(partial, facts)
-    for step in _steps(folder)[:-KEPT]:
+    for step in saved_steps(folder)[:-KEPT]:
         for path in _paths(folder, step):
             path.unlink(missing_ok=True)
 
@@ -73,7 +73,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
 
 def latest(folder: Path, say: Callable[[str], None] = print) -> Checkpoint | None:
     """The newest checkpoint that is whole; says in a line which ones are not, and passes over them."""
-    for step in reversed(_steps(folder)):
+    for step in reversed(saved_steps(folder)):
         tensors, facts_path = _paths(folder, step)
         try:
             facts = json.loads(facts_path.read_text())
@@ -96,8 +96,8 @@ def _paths(folder: Path, step: int) -> tuple[Path, Path]:
     return folder / f"checkpoint-{step:09d}.safetensors", folder / f"checkpoint-{step:09d}.json"
 
 
-def _steps(folder: Path) -> list[int]:
-    """The steps of which both files are there, oldest first."""
+def saved_steps(folder: Path) -> list[int]:
+    """The steps of which both files of a checkpoint are there, oldest first."""
     return sorted(
         int(path.stem.removeprefix("checkpoint-"))
         for path in folder.glob("checkpoint-*.json")

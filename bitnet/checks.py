@@ -3,8 +3,9 @@
 import difflib
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-__all__ = ["OneLineError", "ParameterError", "boolean", "choice", "integer", "names", "number", "seeds"]
+__all__ = ["OneLineError", "ParameterError", "boolean", "choice", "folder", "integer", "names", "number", "seeds"]
 
 
 class OneLineError(Exception):
@@ -80,6 +81,16 @@ def seeds(name: str, value: object) -> tuple[int, ...]:
     if not items or len(set(items)) != len(items):
         raise ParameterError(name, value, "must be one or more different whole numbers, such as 0 or 0,1,2")
     return items
+
+
+def folder(name: str, value: object) -> Path | None:
+    """A path that is a folder or could become one; None where none was given."""
+    if not isinstance(value, str | Path):
+        raise ParameterError(name, value, "must be a path, or empty for the default")
+    path = Path(value).expanduser()
+    if path.is_file():
+        raise ParameterError(name, str(value), "is a file, and must be a folder or a new name")
+    return path if str(value) else None
 
 
 def _items(value: object) -> list[object]:

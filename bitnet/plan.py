@@ -57,7 +57,7 @@ class Plan:
         self._set("arms", arms)
         self._set("seeds", seeds)
         self._set("device", str(backend.device))
-        self._set("runs_dir", _folder("runs_dir", self.runs_dir) or default_runs_dir())
+        self._set("runs_dir", checks.folder("runs_dir", self.runs_dir) or default_runs_dir())
         every = checks.integer("eval_every", self.eval_every, 0) or (self.steps // QUICK_EVALUATIONS if quick else 0)
         self._set(
             "runs",
@@ -84,16 +84,6 @@ class Plan:
     def name(self) -> str:
         """A folder name for what comes of this plan."""
         return f"verify-h{self.hidden}-t{self.steps}"
-
-
-def _folder(name: str, value: object) -> Path | None:
-    """A path that is a folder or could become one; None where none was given."""
-    if not isinstance(value, str | Path):
-        raise checks.ParameterError(name, value, "must be a path, or empty for the default")
-    path = Path(value).expanduser()
-    if path.is_file():
-        raise checks.ParameterError(name, str(value), "is a file, and must be a folder or a new name")
-    return path if str(value) else None
 
 
 def execute(
