@@ -1,5 +1,6 @@
 """Training inside a notebook: in a worker thread with growing curves and buttons where someone looks on, plainly elsewhere."""
 
+import asyncio
 import os
 import threading
 import time
@@ -20,6 +21,7 @@ from bitnet.train import Record
 __all__ = ["LiveTraining", "NotFinished", "someone_looks_on"]
 
 REDRAW_SECONDS = 0.5
+POLL_SECONDS = 0.1
 
 
 class NotFinished(OneLineError, RuntimeError):
@@ -41,7 +43,7 @@ class LiveTraining:
     """The runs of a plan, started on creation.
 
     In an open notebook they train in a worker thread: the cell returns, curves grow, and Stop and Resume work while other
-    cells run. Elsewhere the constructor trains them with plain progress bars. `wait` returns the histories in either case.
+    cells run. Elsewhere the constructor trains them with plain progress bars. `finished` gives the histories in either case.
     """
 
     def __init__(self, plan: Plan, corpus: Corpus, live: bool | None = None):
@@ -77,15 +79,16 @@ class LiveTraining:
             self.thread = threading.Thread(target=self._work, daemon=True)
             self.thread.start()
 
-    def wait(self) -> list[History]:
-        """The histories once all runs are finished; the buttons go on working meanwhile.
+    async def finished(self) -> list[History]:
+        """The histories once all runs are finished. A cell that awaits this leaves the kernel free to answer to the buttons.
 
-        Errors: `NotFinished` if they were stopped, and whatever stopped the worker otherwise.
+        Errors: `NotFinished` if they were stopped, and whatever stopped the worker otherwise. An interrupt of the awaiting
+        cell stops the worker.
         """
         try:
-            if self.training:
-                _keep_answering(lambda: self.training)
-        except KeyboardInterrupt:
+            while self.training:
+                await asyncio.sleep(POLL_SECONDS)
+        except (KeyboardInterrupt, asyncio.CancelledError):  # the latter is how IPython interrupts a cell that awaits
             self.stop()
             raise
         if isinstance(self.error, Stop):
@@ -180,13 +183,3 @@ class LiveView:
 
     def _buttons(self, training: bool) -> None:
         self.stop_button.disabled, self.resume_button.disabled = not training, training
-
-
-def _keep_answering(busy: Callable[[], bool]) -> None:
-    """Hold the cell while `busy`, and let the kernel answer to buttons and sliders, which a waiting cell keeps from it."""
-    from jupyter_ui_poll import ui_events
-
-    with ui_events() as poll:
-        while busy():
-            poll(10)
-            time.sleep(0.05)
