@@ -32,8 +32,10 @@ class Health:
         self.groups: dict[str, list[Tensor]] = {group: [] for group in GROUPS}
         for name, parameter in model.named_parameters():
             self.groups[_group(name)].append(parameter)
-        most = int(token_counts.max())
-        self.rows = {name: (token_counts >= low) & (token_counts <= (high or most)) for name, (low, high) in ROW_BINS.items()}
+        self.rows = {
+            name: (token_counts >= low) & (token_counts <= (token_counts.max() if high is None else high))
+            for name, (low, high) in ROW_BINS.items()
+        }
         self.before: list[dict[str, Tensor]] = []  # newest first
 
     @torch.no_grad()
