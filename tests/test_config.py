@@ -46,7 +46,9 @@ def test_the_grid_crosses_kind_of_decay_coefficient_and_precision():
                 if name == f"{prefix}adamw-both-0":
                     assert name not in ARMS
                 else:
-                    assert ARMS[name] == GRID[name] == Recipe(optimizer, stage1_decay=decay, stage2_decay=decay, quantize=quantize)
+                    assert (
+                        ARMS[name] == GRID[name] == Recipe(optimizer, stage1_decay=decay, stage2_decay=decay, quantize=quantize)
+                    )
 
 
 def test_the_default_model_is_the_seeds():
