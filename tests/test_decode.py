@@ -90,7 +90,16 @@ def plain_distribution(row, temperature, top_k, top_p):
 
 @pytest.mark.parametrize(
     ("temperature", "top_k", "top_p"),
-    [(1.0, 0, 1.0), (0.5, 0, 1.0), (3.0, 0, 1.0), (1.0, 5, 1.0), (1.0, 0, 0.6), (0.8, 10, 0.9), (1.0, 99, 0.999), (0.3, 0, 1.0)],
+    [
+        (1.0, 0, 1.0),
+        (0.5, 0, 1.0),
+        (3.0, 0, 1.0),
+        (1.0, 5, 1.0),
+        (1.0, 0, 0.6),
+        (0.8, 10, 0.9),
+        (1.0, 99, 0.999),
+        (0.3, 0, 1.0),
+    ],
 )
 def test_the_sampling_distribution_is_its_definition(temperature, top_k, top_p):
     before = LOGITS.clone()

@@ -32,7 +32,7 @@ def norm(tensors):
 
 def same(a, b):
     """Equal names and values, where NaN equals NaN."""
-    return a.keys() == b.keys() and all(a[k] == b[k] or math.isnan(a[k]) and math.isnan(b[k]) for k in a)
+    return a.keys() == b.keys() and all(a[k] == b[k] or (math.isnan(a[k]) and math.isnan(b[k])) for k in a)
 
 
 @pytest.mark.parametrize("arm", ["l2-0.0", "l2-grad-clip", "adamw-0.0", "fp-l2-0.0", "l2-blocks-0.0"])
@@ -63,7 +63,13 @@ def test_the_gradient_is_the_clipped_one_without_the_penalty(corpus, arm, clip):
 def test_rows_are_binned_by_how_often_their_token_stands_in_the_text():
     model = small_model()
     found = Health(model, COUNTS)(0.0)
-    members = {"never": [*range(40), *range(48, 60)], "1-9": [40, 41], "10-99": [42, 43], "100-999": [44, 45], "1000+": [46, 47]}
+    members = {
+        "never": [*range(40), *range(48, 60)],
+        "1-9": [40, 41],
+        "10-99": [42, 43],
+        "100-999": [44, 45],
+        "1000+": [46, 47],
+    }
     assert members.keys() == ROW_BINS.keys()
     for which, weight in (("embedding", model.token_embeddings.weight), ("head", model.lm_head.weight)):
         for name, rows in members.items():

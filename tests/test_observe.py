@@ -77,7 +77,9 @@ def test_next_tokens_are_the_likeliest_with_their_probabilities(looked):
         p = model(probe.passages[:SHOWN, :OPENING])[:, -1].double().softmax(-1)
     for answers, row in zip(said.next_tokens, p, strict=True):
         assert [token for token, _ in answers] == row.argsort(descending=True)[:NEXT_TOKENS].tolist()
-        assert [share for _, share in answers] == pytest.approx(row.sort(descending=True).values[:NEXT_TOKENS].tolist(), rel=1e-4)
+        assert [share for _, share in answers] == pytest.approx(
+            row.sort(descending=True).values[:NEXT_TOKENS].tolist(), rel=1e-4
+        )
 
 
 def test_continuations_are_greedy_and_begin_with_the_likeliest_token(looked):
