@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 
 from bitnet import checks
 
-__all__ = ["ARMS", "BROKEN", "FIX", "GRID", "GRID_DECAYS", "Recipe", "recipe"]
+__all__ = ["ARMS", "BROKEN", "FIX", "GRID", "GRID_DECAYS", "Recipe", "grid_arms", "recipe"]
 
 BROKEN, FIX = "l2-0.05", "l2-0.0"  # the two settings the brief compares
 
@@ -76,6 +76,12 @@ GRID: dict[str, Recipe] = {
     if decay or kind == "l2"
 }
 ARMS |= GRID
+
+
+def grid_arms(decays: object) -> tuple[str, ...]:
+    """The names of the grid's arms at these coefficients (a comma-separated text, or a list, of members of `GRID_DECAYS`)."""
+    chosen = {float(d) for d in checks.names("decays", decays, tuple(f"{d:g}" for d in GRID_DECAYS))}
+    return tuple(name for name, recipe in GRID.items() if recipe.stage1_decay in chosen)
 
 
 def recipe(arm: str) -> Recipe:

@@ -9,7 +9,7 @@ from bitnet import checks
 from bitnet.tokenizer import encode
 from bitnet.transformer import BitNetModel, Cache
 
-__all__ = ["continue_prompts", "distinct_n", "prompt_ids", "repeated", "seq_rep_n"]
+__all__ = ["check_sampling", "continue_prompts", "distinct_n", "prompt_ids", "repeated", "seq_rep_n"]
 
 
 def prompt_ids(texts: str | Sequence[str]) -> Tensor:
@@ -41,11 +41,8 @@ def continue_prompts(
     2018) and then to the smallest set of them that holds `top_p` of the probability (Holtzman et al. 2020). The draws
     depend on `seed` alone. Errors: `ParameterError` for values out of range.
     """
-    new_tokens = checks.integer("new_tokens", new_tokens, 1)
-    temperature = checks.number("temperature", temperature, 0.0)
-    top_k = checks.integer("top_k", top_k, 0)
-    top_p = checks.number("top_p", top_p, 1e-6, 1.0)
-    generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0, 2**31 - 1))
+    new_tokens, temperature, top_k, top_p, seed = check_sampling(new_tokens, temperature, top_k, top_p, seed)
+    generator = torch.Generator().manual_seed(seed)
     cache = Cache()
     ids, chosen = prompts.to(model.lm_head.weight.device), []
     for _ in range(new_tokens):
@@ -57,6 +54,19 @@ def continue_prompts(
             ids = torch.multinomial(shares, 1, generator=generator).to(ids.device)
         chosen.append(ids)
     return torch.cat(chosen, dim=1).cpu()
+
+
+def check_sampling(
+    new_tokens: object, temperature: object, top_k: object, top_p: object, seed: object
+) -> tuple[int, float, int, float, int]:
+    """The arguments of `continue_prompts`, checked and converted. Errors: `ParameterError`."""
+    return (
+        checks.integer("new_tokens", new_tokens, 1),
+        checks.number("temperature", temperature, 0.0),
+        checks.integer("top_k", top_k, 0),
+        checks.number("top_p", top_p, 1e-6, 1.0),
+        checks.integer("seed", seed, 0, 2**31 - 1),
+    )
 
 
 def sampling_distribution(logits: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:

@@ -1,7 +1,9 @@
 """One look at a model: its measures, and what it says at that moment in tokens."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 
 from bitnet.decode import continue_prompts
@@ -9,7 +11,7 @@ from bitnet.diversity import CONTINUATION, OPENING, Probe, continuation_measures
 from bitnet.head import head_logits
 from bitnet.transformer import BitNetModel
 
-__all__ = ["SHOWN", "Snapshot", "measure", "observe"]
+__all__ = ["SHOWN", "Snapshot", "decoding_scores", "measure", "observe"]
 
 ROWS_A_CHUNK = 128  # of logits at once, as in a training step: 26 MB at GPT-2's vocabulary
 TOP_TOKENS = 20  # kept of the winners
@@ -66,6 +68,20 @@ def observe(model: BitNetModel, probe: Probe) -> tuple[dict[str, float], Snapsho
     )
     counted = {"unique_predictions": answers.unique().numel()}
     return counted | measures | continuation_measures(continuations), snapshot
+
+
+def decoding_scores(models: Mapping[str, BitNetModel], probe: Probe, **sampling: float) -> pd.DataFrame:
+    """`continuation_measures` of the probe's passages as people wrote them, and as each named model continues them.
+
+    One row a model and way, greedy and sampled; `sampling` are the arguments of `continue_prompts`.
+    """
+    openings, rest = probe.passages[:, :OPENING], probe.passages[:, OPENING:]
+    scores = {("human text", ""): continuation_measures(rest)}
+    for name, model in models.items():
+        for way, settings in (("greedy", {}), ("sampled", sampling)):
+            said = continue_prompts(model, openings, CONTINUATION, **settings)  # type: ignore[arg-type]
+            scores[name, way] = continuation_measures(said)
+    return pd.DataFrame(scores).T
 
 
 def _list(tensor: torch.Tensor) -> list:

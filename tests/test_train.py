@@ -180,3 +180,25 @@ def test_coupled_decay_kills_the_network_and_decoupled_decay_does_not(corpus):
         assert last[arm]["context_information"] > 0.5
         assert last[arm]["val_loss"] < unigram
         assert head["l2-0.1"] < head[arm] / 10
+
+
+@pytest.mark.parametrize("arm", ["l2-0.0", "adamw-0.0"])
+def test_numbers_too_small_to_matter_change_no_weight(corpus, monkeypatch, arm):
+    """Moments that have faded below the normal range: taken as zero, as training does, or computed with at full length."""
+    config = RunConfig(arm, hidden=32, layers=1, heads=2, steps=24, probe_positions=100)
+    weights = []
+    for flush in (True, False):
+        monkeypatch.setattr(
+            torch, "set_flush_denormal", lambda on, flush=flush, real=torch.set_flush_denormal: real(on and flush)
+        )
+        trainer = Trainer(config, corpus, choose("cpu"))
+        trainer.update(13)  # Stage 2: decay is 0
+        for moments in trainer.optimizer.state.values():
+            moments["exp_avg"][::2] = 1e-40
+            moments["exp_avg_sq"][::2] = 1e-42
+        with trainer.backend.in_force():
+            for step in range(14, 25):
+                trainer.update(step)
+        weights.append([p.detach().clone() for p in trainer.model.parameters()])
+        monkeypatch.undo()
+    assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
