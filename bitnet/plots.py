@@ -363,7 +363,10 @@ def _panels(histories: Sequence[History]) -> go.Figure:
     titles = [_name(h.config, [x.config for x in histories]) for h in histories]
     figure = make_subplots(rows=1, cols=len(histories), subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.03)
     for column, history in enumerate(histories, start=1):
-        figure.add_vline(stage_boundary(history.config.steps), line={"color": "#888", "dash": "dot"}, row=1, col=column)
+        figure.add_vline(
+            stage_boundary(history.config.steps), line={"color": "#888", "dash": "dot"}, row=1, col=column,
+            exclude_empty_subplots=False,  # they are empty as yet, and plotly would leave the line out
+        )  # fmt: skip
     return figure
 
 

@@ -43,12 +43,11 @@ def test_the_grid_crosses_kind_of_decay_coefficient_and_precision():
         for kind, optimizer in (("l2", "adam"), ("adamw", "adamw")):
             for decay, text in zip(GRID_DECAYS, ("0", "0.001", "0.01", "0.05", "0.1"), strict=True):
                 name = f"{prefix}{kind}-both-{text}"
+                recipe = Recipe(optimizer, stage1_decay=decay, stage2_decay=decay, quantize=quantize)
                 if name == f"{prefix}adamw-both-0":
                     assert name not in ARMS
                 else:
-                    assert (
-                        ARMS[name] == GRID[name] == Recipe(optimizer, stage1_decay=decay, stage2_decay=decay, quantize=quantize)
-                    )
+                    assert ARMS[name] == GRID[name] == recipe
 
 
 def test_the_default_model_is_the_seeds():
