@@ -1,4 +1,4 @@
-"""A JupyterLab on loopback with a folder and settings of its own, and a Chromium that is there already, driven by Playwright."""
+"""A JupyterLab on loopback with a folder and settings of its own, and this machine's Chromium, driven by Playwright."""
 
 import json
 import os
@@ -160,10 +160,12 @@ class Lab:
         self.menu("Run", "runmenu:run-all")
 
     def until_finished(self, seconds: float = 200) -> None:
-        """Wait until every code cell has its number, or one of them an error."""
+        """Wait until no cell waits for its turn any more: all have their number, or those after an error have none."""
         self.page.wait_for_function(
-            """() => document.querySelector('.jp-RenderedText[data-mime-type="application/vnd.jupyter.error"]') ||
-            [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(p => /^\\[\\d+\\]:$/.test(p.textContent.trim()))""",
+            """() => {
+                const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent.trim());
+                return /\\d/.test(prompts[0]) && !prompts.includes('[*]:');
+            }""",
             timeout=seconds * 1000,
         )
         self.until_idle()
