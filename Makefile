@@ -4,6 +4,7 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_FOR_BROWSER := $(VENV)/.ready-for-browser
 REPORT := runs/quick
 # Claims are compared in the cells tagged nbval-check-output; the kernel must be this environment's.
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 1800
@@ -11,10 +12,10 @@ NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 1800
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test lab bench notebooks lint constraints clean
+.PHONY: help setup verify test test-browser lab bench notebooks lint constraints clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 $(READY): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -36,9 +37,17 @@ verify: $(READY)  ## answer the question with a quick plan, print the verdict, w
 	@$(BIN)/python -m bitnet verdict $(REPORT)
 	@echo "  runs/verify-quick.ipynb  the executed notebook"
 
-test: $(READY)  ## run all tests: the library's with pytest, the notebooks' with nbval
+test: $(READY)  ## run the tests: the library's with pytest, the notebooks' with nbval
 	@$(BIN)/python -m pytest
 	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && BITNET_RUNS="$$runs" $(BIN)/python -m pytest $(NBVAL) notebooks
+
+$(READY_FOR_BROWSER): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[browser]'
+	@touch $@
+
+# Pictures of what was seen are left in runs/screenshots. Here a missing browser is a failure, elsewhere a skipped test.
+test-browser: $(READY_FOR_BROWSER)  ## open the notebooks in JupyterLab with a Chromium: run, explore, stop, resume
+	@BITNET_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser
 
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir notebooks

@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 def requirements():
     extras = PROJECT["optional-dependencies"]
-    lines = PROJECT["dependencies"] + extras["notebooks"] + extras["ray"] + extras["test"]
+    lines = PROJECT["dependencies"] + extras["notebooks"] + extras["ray"] + extras["test"] + extras["browser"]
     return {canonicalize_name(r.name): r for r in map(Requirement, lines) if r.name != "bitnet"}
 
 

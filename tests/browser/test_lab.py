@@ -1,0 +1,118 @@
+"""The notebooks in a real browser: run, explored, stopped and resumed, as a newcomer would."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
+COLLAPSE = next(path for path in NOTEBOOKS if path.stem == "collapse")
+# A notebook takes those that it has. Evaluations cost more than updates of so small a network, so there are few.
+TINY = {
+    "hidden": 16, "steps": 8, "eval_every": 8, "seeds": "0", "arms": "l2-0.0,adamw-0.0", "decays": "0.1",
+    "changes": "l2-blocks-0.0", "probe_positions": 256, "new_tokens": 4, "device": "cpu",
+}  # fmt: skip
+ARMS = {"verify": "l2-0.0", "wd_fix": "l2-0.05,l2-0.0"}
+ENDLESS = TINY | {"steps": 200_000, "arms": "l2-0.0", "eval_every": 200_000}  # nothing but Stop ends it in this test
+
+LINES_OF_FIGURE = "plot => plot._fullData.map(trace => Array.from(trace.x))"
+
+
+def errors(notebook):
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return [output for output in outputs if output.output_type == "error"]
+
+
+def assert_small(lab, notebook):
+    """Live figures keep 5 MB of widget state each, if one lets them."""
+    assert lab.path.stat().st_size < 500_000
+    assert len(json.dumps(notebook.metadata.get("widgets", {}))) < 10_000
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_from_top_to_bottom(lab, path):
+    lab.open(path, **TINY | {"arms": ARMS.get(path.stem, TINY["arms"])})
+    lab.run_all()
+    lab.until_finished()
+    notebook = lab.save()
+    assert not errors(notebook)
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+    assert_small(lab, notebook)
+    plots = lab.page.locator(".jp-Notebook .js-plotly-plot")
+    plots.first.wait_for()
+    lines = plots.evaluate_all(f"plots => plots.map({LINES_OF_FIGURE})")
+    assert lines
+    assert all(any(len(x) > 0 for x in figure) for figure in lines)
+    lab.screenshot(f"{path.stem}-first-figure", plots.first)
+
+
+def test_the_explorers_slider_moves_the_marker_and_changes_the_tokens(lab):
+    lab.open(COLLAPSE, **TINY)
+    lab.run_all()
+    lab.until_finished()
+    page = lab.page
+    handle = page.locator(".noUi-handle")
+    handle.wait_for()
+    output = page.locator(".jp-OutputArea-output", has=handle)
+    plot, panels = output.locator(".js-plotly-plot"), output.locator(".widget-html-content:has(h4)")
+    marker = "plot => plot.layout.shapes.at(-1).x0"
+    before, last_step = panels.all_inner_texts(), plot.evaluate(marker)
+    assert len(before) == 2
+    assert all(f"step {last_step}:" in text and "Tokens that win" in text for text in before)
+    lab.screenshot("explorer-last-step", output)
+
+    handle.focus()
+    for _ in range(2):
+        handle.press("ArrowLeft")
+    page.wait_for_function(
+        "([plot, last]) => plot.layout.shapes.at(-1).x0 < last", arg=[plot.element_handle(), last_step]
+    )  # fmt: skip
+    moved = plot.evaluate(marker)
+    panels.filter(has_text=f"step {moved}:").nth(1).wait_for()
+    after = panels.all_inner_texts()
+    assert all(now != then for now, then in zip(after, before, strict=True))
+    tables = [re.split(r"Tokens that win most positions", text)[1] for text in (before[0], after[0])]
+    assert tables[0] != tables[1]
+    lab.screenshot("explorer-moved", output)
+
+
+def test_a_live_training_stops_and_goes_on(lab):
+    lab.open(COLLAPSE, **ENDLESS)
+    lab.run_all()
+    page = lab.page
+    stop, resume = (page.locator(".widget-button", has_text=name) for name in ("Stop", "Resume"))
+    output = page.locator(".jp-OutputArea-output", has=stop)
+    plot, label = output.locator(".js-plotly-plot"), output.locator(".widget-label", has_text=re.compile("step|stop"))
+
+    def until_step_above(step):
+        """Wait for the label to show a later step; return it."""
+        page.wait_for_function(
+            "([label, step]) => Number((label.textContent.match(/step (\\d+) of/) || [0, -1])[1]) > step",
+            arg=[label.element_handle(), step],
+        )
+        return int(re.search(r"step (\d+) of", label.inner_text() + f" step {step + 1} of")[1])
+
+    def press_stop():
+        """It stops within seconds, and says so."""
+        stop.click()
+        label.filter(has_text="stopped, and kept as it stands").wait_for(timeout=10_000)
+
+    stood = until_step_above(20)
+    waiting = page.locator(".jp-CodeCell", has_text="training.finished()")
+    assert waiting.locator(".jp-InputPrompt").inner_text() == "[*]:"
+    lab.screenshot("live-training", output)
+    press_stop()
+    assert resume.is_enabled()
+    error = waiting.locator(".jp-OutputArea-output")
+    error.wait_for()
+    assert error.inner_text().strip() == "NotFinished: stopped; press Resume above, then run this cell and those below it"
+    lab.screenshot("live-stopped", output)
+
+    resume.click()
+    until_step_above(stood)
+    (steps,) = plot.evaluate(LINES_OF_FIGURE)
+    assert steps == sorted(set(steps)), "the curve began anew"
+    press_stop()
+    assert_small(lab, lab.save())
+    lab.screenshot("live-resumed-and-stopped", output)
