@@ -1,5 +1,7 @@
 """Small, seeded material for the tests: a corpus with a known structure, and models next to their plain reference."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,10 @@ from bitnet.run import run
 from bitnet.transformer import BitNetModel
 
 VOCABULARY = 2048
-torch.set_num_threads(2)
+
+# One thread a process, here and in the commands that tests start: the tests run side by side, one process a core.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

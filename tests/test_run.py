@@ -252,7 +252,7 @@ PROGRAM = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{tests!r}]
-import torch; torch.set_num_threads(2)
+import torch; torch.set_num_threads(1)
 from conftest import synthetic_corpus
 from test_run import CONFIG, CPU
 from bitnet.run import run
