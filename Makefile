@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_FOR_BROWSER := $(VENV)/.ready-for-browser
 REPORT := runs/quick
-# Claims are compared in the cells tagged nbval-check-output; the kernel must be this environment's.
 # A process a core, each with one thread, which two cores get through fastest; a file's tests stay together.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+# Claims are compared in the cells tagged nbval-check-output; the kernel must be this environment's.
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 1800
 
 export JUPYTER_PREFER_ENV_PATH := 1
