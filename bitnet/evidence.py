@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bitnet.history import History
+from bitnet.history import History, HistoryError
 from bitnet.sweep import Sweep
 from bitnet.verdict import final_counts
 
@@ -12,9 +12,16 @@ __all__ = ["evidence_lines", "load_evidence", "missing_lines"]
 _COLUMNS = ("seed's probe", "unique tokens", "effective tokens", "context (nats)", "held-out loss", "state", "checks")
 
 
-def load_evidence(folder: str | Path) -> list[History]:
-    """Every run in `folder`, verified by its checksums. Errors: `HistoryError` for one that is damaged."""
-    return [History.load(path.parent) for path in sorted(Path(folder).glob("*/manifest.json"))]
+def load_evidence(folder: str | Path = "") -> list[History]:
+    """Every run in `folder` (empty: `results/runs` of the checkout), verified by its checksums.
+
+    Errors: `HistoryError` where there is none, and for one that is damaged.
+    """
+    folder = Path(folder or Path(__file__).parent.parent / "results" / "runs")
+    found = [History.load(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
+    if not found:
+        raise HistoryError(f"{folder}: no committed runs here; they come with a checkout of the project")
+    return found
 
 
 def evidence_lines(histories: Sequence[History]) -> list[str]:

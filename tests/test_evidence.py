@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from bitnet import judge
+from bitnet import HistoryError, judge
 from bitnet.evidence import evidence_lines, load_evidence, missing_lines
 from bitnet.sweep import Sweep
 
 ROOT = Path(__file__).parent.parent
-EVIDENCE = load_evidence(ROOT / "results" / "runs")
+EVIDENCE = load_evidence()
 DOCUMENTS = {name: (ROOT / name).read_text() for name in ("README.md", "results/README.md")}
 
 
@@ -44,3 +44,8 @@ def test_the_committed_files_hold_no_text_of_the_corpus():
     """Run folders name tokens by number; what they say of text is decoded only when someone looks."""
     for path in (ROOT / "results" / "runs").glob("*/snapshots.jsonl"):
         assert not set(path.read_text()) - set('0123456789.,:[]{}" e-+_abcdefghijklmnopqrstuvwxyz\n')
+
+
+def test_no_evidence_is_one_line(tmp_path):
+    with pytest.raises(HistoryError, match="no committed runs here"):
+        load_evidence(tmp_path)

@@ -151,3 +151,9 @@ def test_a_state_after_one_evaluation_or_none_can_be_restored():
             health(0.0)
         other.restore(health.state())
         assert same(health(0.0), other(0.0))
+
+
+def test_there_is_no_penalty_where_decay_does_not_apply():
+    found = Health(small_model(), COUNTS, decayed="blocks")(0.1)
+    assert found["penalty.embedding"] == found["penalty.head"] == 0
+    assert found["penalty.ternary"] > 0
