@@ -46,7 +46,8 @@ def test_norms_of_each_group_are_those_of_its_weights_after_an_update(corpus, ar
         mean = sum(w.abs().sum().item() for w in weights) / sum(w.numel() for w in weights)
         assert found[f"mean_abs.{group}"] == pytest.approx(mean, rel=1e-5)
         assert found[f"gradient.{group}"] == pytest.approx(norm([w.grad for w in weights]), rel=1e-5)
-        assert found[f"penalty.{group}"] == pytest.approx(0.1 * norm(weights), rel=1e-5)
+        applies = trainer.recipe.decayed == "all" or group not in ("embedding", "head")
+        assert found[f"penalty.{group}"] == pytest.approx(0.1 * norm(weights) * applies, rel=1e-5)
 
 
 @pytest.mark.parametrize(("arm", "clip"), [("l2-0.0", 1.0), ("l2-grad-clip", 0.1)])
@@ -151,9 +152,3 @@ def test_a_state_after_one_evaluation_or_none_can_be_restored():
             health(0.0)
         other.restore(health.state())
         assert same(health(0.0), other(0.0))
-
-
-def test_there_is_no_penalty_where_decay_does_not_apply():
-    found = Health(small_model(), COUNTS, decayed="blocks")(0.1)
-    assert found["penalty.embedding"] == found["penalty.head"] == 0
-    assert found["penalty.ternary"] > 0
