@@ -15,7 +15,7 @@ from bitnet.train import initial_model
 
 __all__ = ["death_step", "death_table", "predicted_row_norms", "shrunken"]
 
-GONE = 0.05  # of the first norm: a row with less is called dead
+GONE = 0.5  # of the first norm: a row with less is called dying
 
 
 def shrunken(weight: Tensor, recipe: Recipe, total: int, step: int) -> Tensor:
@@ -67,9 +67,9 @@ def predicted_row_norms(history: History, corpus: Corpus, which: str = "embeddin
 
 
 def death_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
-    """When the head's rows of unseen tokens died in each run: predicted by decay alone, and measured at an evaluation.
+    """When the head's rows of unseen tokens had lost half of their norm: predicted by decay alone, and as evaluations found it.
 
-    Dead: a mean norm below 5 % of the first. None: not by the end of the run.
+    None: not by the end of the run.
     """
     rows = []
     for history in histories:

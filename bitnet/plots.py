@@ -1,5 +1,7 @@
 """Figures of histories, for notebooks and reports (plotly). Nothing here trains or judges."""
 
+import base64
+import io
 import math
 import shutil
 from collections.abc import Sequence
@@ -43,7 +45,18 @@ ARM_COLOURS = {
 _DECAY_COLOURS = dict(zip(GRID_DECAYS, ("#999999", "#F0E442", "#E69F00", "#D55E00", "#000000"), strict=True))
 ARM_COLOURS |= {arm: _DECAY_COLOURS[recipe.stage1_decay] for arm, recipe in GRID.items()}
 HEIGHT = 430
-PICTURE_WIDTH, PICTURE_HEIGHT = 600, 390  # pixels; a notebook with seven pictures stays below half a megabyte
+PICTURE_WIDTH, PICTURE_COLOURS = (
+    760,
+    64,
+)  # few colours: a notebook with seven pictures stays small
+# Of plotly's white template only what a plain chart needs: every figure in a notebook carries its template along.
+_WHITE = pio.templates["plotly_white"].layout
+TEMPLATE = {
+    "layout": {
+        name: _WHITE[name].to_plotly_json() if hasattr(_WHITE[name], "to_plotly_json") else _WHITE[name]
+        for name in ("font", "title", "xaxis", "yaxis", "hoverlabel", "paper_bgcolor", "plot_bgcolor")
+    }
+}
 _CASE_COLOURS = ("#555555", "#D55E00", "#009E73", "#0072B2")  # of things that are not arms
 _BIN_COLOURS = ("#000000", "#0072B2", "#56B4E9", "#009E73", "#E69F00")  # from tokens never seen to the commonest
 
@@ -72,8 +85,20 @@ LABELS = {
 def set_renderer() -> None:
     """Let notebooks store figures as interactive plotly data and, where a Chromium can draw it, as a picture too."""
     browsers = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-    pio.renderers["png"].width, pio.renderers["png"].height = PICTURE_WIDTH, PICTURE_HEIGHT
+    pio.renderers["png"] = _Picture(width=PICTURE_WIDTH, scale=1)
     pio.renderers.default = "plotly_mimetype+png" if any(map(shutil.which, browsers)) else "plotly_mimetype"
+
+
+class _Picture(pio.base_renderers.PngRenderer):
+    """Plotly's PNG of a figure, in a palette."""
+
+    def to_mimebundle(self, fig_dict: dict) -> dict[str, str]:
+        from PIL import Image
+
+        full = base64.b64decode(super().to_mimebundle(fig_dict)["image/png"])
+        small = io.BytesIO()
+        Image.open(io.BytesIO(full)).convert("RGB").quantize(PICTURE_COLOURS).save(small, "PNG", optimize=True)
+        return {"image/png": base64.b64encode(small.getvalue()).decode()}
 
 
 def published() -> pd.DataFrame:
@@ -399,7 +424,7 @@ def _faint(colour: str) -> str:
 
 def _dress(figure: go.Figure, title: str, x: str | None, y: str | None) -> None:
     figure.update_layout(
-        title={"text": title, "x": 0, "xanchor": "left"}, template="plotly_white", height=HEIGHT, hovermode="closest",
+        title={"text": title, "x": 0, "xanchor": "left"}, template=TEMPLATE, height=HEIGHT, hovermode="closest",
         margin={"l": 70, "r": 20, "t": 70, "b": 60},
     )  # fmt: skip
     if x:

@@ -7,7 +7,7 @@ import torch
 from bitnet import ARMS, RunConfig
 from bitnet.arms import Recipe
 from bitnet.backend import choose
-from bitnet.decay import death_step, death_table, predicted_row_norms, shrunken
+from bitnet.decay import GONE, death_step, death_table, predicted_row_norms, shrunken
 from bitnet.run import run
 from bitnet.schedule import learning_rate, weight_decay
 
@@ -151,5 +151,5 @@ def test_the_predicted_death_is_where_the_rows_fall_below_a_twentieth(runs, corp
     head = predicted_row_norms(runs["l2-0.1"], corpus, "head")
     # Of uniform values up to 1 / sqrt(16) the norm falls to a twentieth when all but the largest are gone.
     assert row["predicted"] <= death_step(1 / 4, ARMS["l2-0.1"], 360)
-    gone = head[head.predicted < 0.05 * head.predicted.iloc[0]].step.iloc[0]
+    gone = head[head.predicted < GONE * head.predicted.iloc[0]].step.iloc[0]
     assert gone - 30 <= row["predicted"] <= gone
