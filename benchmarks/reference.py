@@ -109,15 +109,23 @@ def weight_decay(t, total, stage1=0.1, stage2=0.0):
     return stage1 if t <= total // 2 else stage2
 
 
-def make_optimizer(p, *, decoupled=False):
-    """Stock Adam (coupled L2) or AdamW (decoupled), one parameter group with everything in it."""
+def make_optimizer(p, *, decoupled=False, undecayed=()):
+    """Stock Adam (coupled L2) or AdamW (decoupled), one parameter group with everything in it.
+
+    The parameters named in `undecayed` make a second group, which never decays.
+    """
     kind = torch.optim.AdamW if decoupled else torch.optim.Adam
-    return kind(list(p.values()), lr=0.0, betas=(0.9, 0.95), eps=1e-8)
+    groups = [{"params": [value for name, value in p.items() if name not in undecayed]}]
+    if undecayed:
+        groups.append({"params": [p[name] for name in undecayed], "weight_decay": 0.0})
+    return kind(groups, lr=0.0, betas=(0.9, 0.95), eps=1e-8)
 
 
 def train_step(p, optimizer, ids, lr, wd, *, clip=1.0, label_smoothing=0.0, **sizes):
     """One update of `p` in place on the batch `ids` [B, S]; the loss before it."""
-    optimizer.param_groups[0].update(lr=lr, weight_decay=wd)
+    optimizer.param_groups[0].update(weight_decay=wd)
+    for group in optimizer.param_groups:
+        group.update(lr=lr)
     optimizer.zero_grad()
     loss = next_token_loss(logits(p, ids, **sizes), ids, label_smoothing)
     loss.backward()

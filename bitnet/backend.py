@@ -54,13 +54,12 @@ class Backend:
         a CPU computes some twenty times slower. Next to Adam's eps of 1e-8 they are nothing, so no weight changes by it.
         """
         keep_freed_memory()
-        torch.set_flush_denormal(True)
+        torch.set_flush_denormal(True)  # of this thread and those it starts from here on
         before = torch.are_deterministic_algorithms_enabled()
         torch.use_deterministic_algorithms(self.strict or before)
         try:
             yield
         finally:
-            torch.set_flush_denormal(False)
             torch.use_deterministic_algorithms(before)
 
 
@@ -72,6 +71,7 @@ def choose(device: str = "auto", precision: str = "auto", strict: bool = False) 
     the units bfloat16 is slower, and on a GPU the step is bound by the optimizer's memory traffic. Errors:
     `ParameterError` for a device that is not there.
     """
+    torch.set_flush_denormal(True)  # see `Backend.in_force`; here, so that it comes before torch starts its threads
     where = _device(device)
     checks.choice("precision", precision, PRECISIONS)
     checks.boolean("strict", strict)

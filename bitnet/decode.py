@@ -71,12 +71,14 @@ def check_sampling(
 
 def sampling_distribution(logits: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
     """Logits [B, V] -> the probabilities [B, V] that tokens are drawn with; see `continue_prompts`."""
-    ordered, order = (logits / temperature).sort(dim=-1, descending=True)
+    below = logits - logits.amax(dim=-1, keepdim=True)  # so that no temperature, however low, makes an infinity
+    ordered, order = (below / max(temperature, 1e-30)).sort(dim=-1, descending=True)
     if top_k:
         ordered[:, top_k:] = -torch.inf
     shares = ordered.softmax(dim=-1)
-    before = shares.cumsum(dim=-1) - shares  # a token stays while those likelier than it hold less than top_p
-    shares = shares.masked_fill(before >= top_p, 0.0)
+    if top_p < 1:  # a token stays while those likelier than it hold less than top_p
+        before = shares.cumsum(dim=-1) - shares
+        shares = shares.masked_fill(before >= top_p, 0.0)
     return torch.zeros_like(shares).scatter(1, order, shares / shares.sum(dim=-1, keepdim=True))
 
 

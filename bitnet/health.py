@@ -24,16 +24,20 @@ HEALTH = (
 class Health:
     """Measures a model's latent weights at each evaluation; `token_counts` [V] are those of the training text.
 
+    `decayed` names the weights that decay applies to, as in `Recipe`.
+
     The ternary values of the two evaluations before are kept, and belong to a checkpoint (`state`, `restore`).
     """
 
-    def __init__(self, model: BitNetModel, token_counts: Tensor):
-        self.model = model
+    def __init__(self, model: BitNetModel, token_counts: Tensor, decayed: str = "all"):
+        self.model, self.decayed = model, decayed
         self.groups: dict[str, list[Tensor]] = {group: [] for group in GROUPS}
         for name, parameter in model.named_parameters():
             self.groups[_group(name)].append(parameter)
-        most = int(token_counts.max())
-        self.rows = {name: (token_counts >= low) & (token_counts <= (high or most)) for name, (low, high) in ROW_BINS.items()}
+        self.rows = {
+            name: (token_counts >= low) & (token_counts <= (token_counts.max() if high is None else high))
+            for name, (low, high) in ROW_BINS.items()
+        }
         self.before: list[dict[str, Tensor]] = []  # newest first
 
     @torch.no_grad()
@@ -51,7 +55,8 @@ class Health:
             size = sum(w.numel() for w in weights)
             found[f"mean_abs.{group}"] = sum(w.abs().sum().item() for w in weights) / size
             found[f"gradient.{group}"] = _norm([w.grad for w in weights if w.grad is not None])
-            found[f"penalty.{group}"] = wd * _norm(weights)
+            applies = self.decayed == "all" or group not in ("embedding", "head")
+            found[f"penalty.{group}"] = wd * _norm(weights) if applies else 0.0
         for which in ("embedding", "head"):
             norms = self.groups[which][0].norm(dim=1)
             for name, rows in self.rows.items():

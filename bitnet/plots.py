@@ -43,7 +43,7 @@ ARM_COLOURS = {
 _DECAY_COLOURS = dict(zip(GRID_DECAYS, ("#999999", "#F0E442", "#E69F00", "#D55E00", "#000000"), strict=True))
 ARM_COLOURS |= {arm: _DECAY_COLOURS[recipe.stage1_decay] for arm, recipe in GRID.items()}
 HEIGHT = 430
-PICTURE_WIDTH = 660  # pixels; a notebook with six pictures stays below half a megabyte
+PICTURE_WIDTH, PICTURE_HEIGHT = 600, 390  # pixels; a notebook with seven pictures stays below half a megabyte
 _CASE_COLOURS = ("#555555", "#D55E00", "#009E73", "#0072B2")  # of things that are not arms
 _BIN_COLOURS = ("#000000", "#0072B2", "#56B4E9", "#009E73", "#E69F00")  # from tokens never seen to the commonest
 
@@ -72,7 +72,7 @@ LABELS = {
 def set_renderer() -> None:
     """Let notebooks store figures as interactive plotly data and, where a Chromium can draw it, as a picture too."""
     browsers = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-    pio.renderers["png"].width = PICTURE_WIDTH
+    pio.renderers["png"].width, pio.renderers["png"].height = PICTURE_WIDTH, PICTURE_HEIGHT
     pio.renderers.default = "plotly_mimetype+png" if any(map(shutil.which, browsers)) else "plotly_mimetype"
 
 
@@ -363,7 +363,10 @@ def _panels(histories: Sequence[History]) -> go.Figure:
     titles = [_name(h.config, [x.config for x in histories]) for h in histories]
     figure = make_subplots(rows=1, cols=len(histories), subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.03)
     for column, history in enumerate(histories, start=1):
-        figure.add_vline(stage_boundary(history.config.steps), line={"color": "#888", "dash": "dot"}, row=1, col=column)
+        figure.add_vline(
+            stage_boundary(history.config.steps), line={"color": "#888", "dash": "dot"}, row=1, col=column,
+            exclude_empty_subplots=False,  # they are empty as yet, and plotly would leave the line out
+        )  # fmt: skip
     return figure
 
 

@@ -95,7 +95,7 @@ class Trainer:
         self.ids = batch(self.stream, 1, config.batch_size, config.sequence_length).clone()
         self.probe = probe or Probe.from_corpus(corpus, config.probe_positions, config.sequence_length)
         self.model = initial_model(config, corpus.vocab_size).to(device)
-        self.health = Health(self.model, torch.bincount(corpus.train, minlength=corpus.vocab_size))
+        self.health = Health(self.model, torch.bincount(corpus.train, minlength=corpus.vocab_size), self.recipe.decayed)
         self.optimizer = make_optimizer(self.model, self.recipe)
         self.no_inf = torch.zeros((), device=device)  # the fused optimizer wants it beside a gradient scale
         self.graph = StepGraph(self.compute) if self.backend.graphs else None

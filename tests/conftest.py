@@ -1,15 +1,22 @@
 """Small, seeded material for the tests: a corpus with a known structure, and models next to their plain reference."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
 
 from bitnet import Corpus
-from bitnet.config import BitNetConfig
+from bitnet.backend import choose
+from bitnet.config import BitNetConfig, RunConfig
+from bitnet.run import run
 from bitnet.transformer import BitNetModel
 
 VOCABULARY = 2048
-torch.set_num_threads(2)
+
+# One thread a process, here and in the commands that tests start: the tests run side by side, one process a core.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +41,18 @@ def synthetic_corpus() -> Corpus:
 @pytest.fixture(scope="session")
 def corpus() -> Corpus:
     return synthetic_corpus()
+
+
+@pytest.fixture(scope="session")
+def tiny_runs(corpus, tmp_path_factory):
+    """Real histories of 40 updates at hidden 8, by (arm, seed), for what draws or tells them."""
+    folder, cpu = tmp_path_factory.mktemp("tiny"), choose("cpu", "float32")
+    sizes = {"hidden": 8, "layers": 1, "heads": 1, "steps": 40, "eval_every": 20, "probe_positions": 310}
+    chosen = [("l2-0.05", 0), ("l2-0.0", 0), ("l2-0.0", 1), ("adamw-0.0", 0), ("fp-adamw-0.0", 0)]
+    chosen += [(arm, 0) for arm in ("l2-both-0", "l2-both-0.1", "adamw-both-0.1", "fp-l2-both-0.1")]
+    return {
+        (arm, seed): run(RunConfig(arm, seed=seed, **sizes), corpus, folder, cpu, say=lambda line: None) for arm, seed in chosen
+    }
 
 
 @pytest.fixture

@@ -3,10 +3,16 @@
 import math
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitnet import BitNetConfig, ParameterError, Plan, Recipe, RunConfig, checks
+from bitnet import BitNetConfig, BitNetModel, ParameterError, Plan, Recipe, RunConfig, checks
+from bitnet.decode import continue_prompts, distinct_n, prompt_ids, seq_rep_n
+from bitnet.diversity import rarefaction
+
+ASKED = {"model": BitNetModel(BitNetConfig(9, 8, 1, 1)), "prompts": torch.zeros(1, 2, dtype=torch.long), "new_tokens": 1}
+SHORT = torch.tensor([[1, 2, 3]])
 
 BAD = [
     (Plan, {"hidden": 250}, "hidden = 250", "multiple of 8"),
@@ -77,6 +83,32 @@ BAD = [
     (Recipe, {"peak_lr": -1}, "peak_lr = -1", "from 0.0 to 1.0"),
     (Recipe, {"stage2_decay": math.nan}, "stage2_decay = nan", "number"),
     (Recipe, {"label_smoothing": 1.0}, "label_smoothing = 1.0", "from 0.0 to 0.999"),
+    (Recipe, {"decayed": "head"}, "decayed = 'head'", "all, blocks"),
+    (RunConfig, {"arm": "l2-both-0.5"}, "arm = 'l2-both-0.5'", "did you mean 'l2-both-0.05'"),
+    (Plan, {"eval_every": -1}, "eval_every = -1", "at least 0"),
+    (Plan, {"eval_every": 2.5}, "eval_every = 2.5", "whole number"),
+    (Plan, {"eval_every": "often"}, "eval_every = 'often'", "whole number"),
+    (Plan, {"eval_every": None}, "eval_every = None", "whole number"),
+    (Plan, {"probe_positions": 0}, "probe_positions = 0", "at least 1"),
+    (Plan, {"probe_positions": "all"}, "probe_positions = 'all'", "whole number"),
+    (Plan, {"probe_positions": math.inf}, "probe_positions = inf", "whole number"),
+    (continue_prompts, ASKED | {"new_tokens": 0}, "new_tokens = 0", "at least 1"),
+    (continue_prompts, ASKED | {"new_tokens": "some"}, "new_tokens = 'some'", "whole number"),
+    (continue_prompts, ASKED | {"temperature": -1}, "temperature = -1", "at least 0.0"),
+    (continue_prompts, ASKED | {"temperature": math.inf}, "temperature = inf", "number"),
+    (continue_prompts, ASKED | {"top_k": -1}, "top_k = -1", "at least 0"),
+    (continue_prompts, ASKED | {"top_p": 0}, "top_p = 0", "from 1e-06 to 1.0"),
+    (continue_prompts, ASKED | {"top_p": 1.5}, "top_p = 1.5", "from 1e-06 to 1.0"),
+    (continue_prompts, ASKED | {"seed": 2**31}, "seed = 2147483648", "from 0 to 2147483647"),
+    (prompt_ids, {"texts": ""}, "prompts = ''", "one or more texts"),
+    (prompt_ids, {"texts": "|"}, "prompts = '|'", "with | between them"),
+    (prompt_ids, {"texts": []}, "prompts = []", "one or more texts"),
+    (rarefaction, {"abundances": [(2, 3)], "positions": 0}, "positions = 0", "from 1 to 6"),
+    (rarefaction, {"abundances": [(2, 3)], "positions": 7}, "positions = 7", "from 1 to 6"),
+    (rarefaction, {"abundances": [(2, 3)], "positions": 1.5}, "positions = 1.5", "whole number"),
+    (seq_rep_n, {"ids": SHORT}, "n = 4", "from 1 to 3"),
+    (seq_rep_n, {"ids": SHORT, "n": 0}, "n = 0", "from 1 to 3"),
+    (distinct_n, {"ids": SHORT, "n": 4}, "n = 4", "from 1 to 3"),
 ]  # fmt: skip
 
 
@@ -91,7 +123,7 @@ def test_bad_values_are_refused_in_one_line(build, arguments, named, allowed):
 
 
 def test_the_table_is_long_enough():
-    assert len(BAD) >= 60
+    assert len(BAD) >= 85
 
 
 def test_text_that_yaml_leaves_text_is_converted():

@@ -1,13 +1,15 @@
 """Measures on distributions whose answers are known, the states, and the probe."""
 
 import math
+from itertools import combinations
 
 import pytest
 import torch
 
 from bitnet import Corpus, Probe, RunConfig, measure, state
 from bitnet.data import BLOCK
-from bitnet.diversity import measure_logits
+from bitnet.decode import distinct_n, seq_rep_n
+from bitnet.diversity import CONTINUATION, OPENING, continuation_measures, measure_logits, rarefaction
 from bitnet.train import initial_model
 
 V, N = 64, 640
@@ -139,3 +141,70 @@ def test_a_short_text_gives_fewer_positions():
     probe = Probe.from_corpus(Corpus("short", tokens.numpy().astype("uint16"), "short", 50), positions=10_000)
     assert probe.references["unique_tokens_ceiling"] == 50  # more positions than there are tokens
     assert probe.windows.shape == (BLOCK // 32, 32)
+
+
+def winners_of(abundances):
+    """A list with one token for each position it wins."""
+    tokens = [times for times, tokens in abundances for _ in range(tokens)]
+    return [token for token, times in enumerate(tokens) for _ in range(times)]
+
+
+@pytest.mark.parametrize("abundances", [[(1, 3), (2, 1), (4, 1)], [(3, 2)], [(9, 1)], [(1, 9)]], ids=str)
+def test_rarefaction_is_the_mean_over_all_smaller_probes(abundances):
+    winners = winners_of(abundances)
+    assert len(winners) in (6, 9)
+    for n in range(1, len(winners) + 1):
+        counts = [len(set(chosen)) for chosen in combinations(winners, n)]
+        assert rarefaction(abundances, n) == pytest.approx(sum(counts) / len(counts), rel=1e-9), n
+
+
+def test_rarefaction_of_a_probe_of_real_size_is_the_hypergeometric_law():
+    abundances, n = [(1, 60), (10, 20), (387, 4), (2315, 1)], 20
+    total = 60 + 200 + 1548 + 2315
+    expected = sum(tokens * (1 - math.comb(total - times, n) / math.comb(total, n)) for times, tokens in abundances)
+    assert rarefaction(abundances, n) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_limits_of_rarefaction():
+    abundances = [(1, 60), (10, 20), (387, 4), (2315, 1)]
+    assert rarefaction(abundances, 1) == pytest.approx(1)
+    assert rarefaction(abundances, 4123) == pytest.approx(85)
+    counts = [rarefaction(abundances, n) for n in (1, 2, 5, 20, 100, 1000, 4123)]
+    assert counts == sorted(counts)
+    assert all(count <= n + 1e-9 for count, n in zip(counts, (1, 2, 5, 20, 100, 1000, 4123), strict=True))
+    assert rarefaction([(50, 1)], 20) == 1
+    assert rarefaction([(1, 50)], 20) == pytest.approx(20)
+
+
+def test_rarefaction_agrees_with_drawing():
+    """The mean of 2000 draws of 20 positions, within five standard errors."""
+    abundances = [(1, 30), (20, 10), (300, 2)]
+    winners = torch.tensor(winners_of(abundances))
+    generator = torch.Generator().manual_seed(9)
+    counts = torch.tensor([
+        winners[torch.randperm(len(winners), generator=generator)[:20]].unique().numel() for _ in range(2000)
+    ]).double()  # fmt: skip
+    assert rarefaction(abundances, 20) == pytest.approx(counts.mean().item(), abs=5 * counts.std().item() / 2000**0.5)
+
+
+def test_measures_of_continuations_are_those_of_decoding():
+    said = torch.randint(0, 4, (5, CONTINUATION), generator=torch.Generator().manual_seed(2))
+    assert continuation_measures(said) == {
+        "seq_rep_4": seq_rep_n(said, 4), "distinct_1": distinct_n(said, 1), "distinct_2": distinct_n(said, 2),
+    }  # fmt: skip
+    loop = continuation_measures(torch.full((5, CONTINUATION), 7))
+    assert loop["seq_rep_4"] == pytest.approx(1 - 1 / 21)
+    assert loop["distinct_1"] == pytest.approx(1 / (5 * 24))
+    assert loop["distinct_2"] == pytest.approx(1 / (5 * 23))
+
+
+def test_passages_are_fixed_held_out_and_independent_of_the_windows(corpus):
+    probe = Probe.from_corpus(corpus, positions=500)
+    assert probe.passages.shape == (32, OPENING + CONTINUATION)
+    assert torch.equal(probe.passages, Probe.from_corpus(corpus, positions=62, length=16).passages)
+    held_out = corpus.held_out.flatten()
+    starts = [i for i in range(0, len(held_out), 32) if (probe.passages == held_out[i : i + 32]).all(-1).any()]
+    assert len(starts) == 32
+    assert (starts[0], starts[-1]) == (0, len(held_out) - 32)  # spread over all of the text
+    human = continuation_measures(probe.passages[:, OPENING:])
+    assert {f"human_{name}": value for name, value in human.items()}.items() <= probe.references.items()

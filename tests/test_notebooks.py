@@ -17,7 +17,14 @@ import bitnet
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TINY = {"hidden": 16, "steps": 8, "arms": "l2-0.0"}
+SMALL = {"hidden": 16, "steps": 8}
+TINY = {
+    "verify": SMALL | {"arms": "l2-0.0"},
+    "collapse": SMALL | {"arms": "l2-0.0,adamw-0.0"},
+    "wd_fix": SMALL | {"arms": "l2-0.05,l2-0.0", "seeds": "0,1"},
+    "root_cause": SMALL | {"decays": "0,0.1", "changes": "l2-blocks-0.0", "probe_positions": 64},
+    "decode": SMALL | {"arms": "l2-0.0,adamw-0.0", "new_tokens": 8},
+}
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -98,53 +105,73 @@ def test_the_parameter_files_are_the_briefs_phases():
     assert all(set(values) <= known for values in files.values())
 
 
+def papermill_run(path, folder, *more, cwd=ROOT, runs):
+    """Execute a notebook by papermill's command line; verify's report goes to `folder` too."""
+    report = ("-p", "report_dir", folder / "report") if path.stem == "verify" else ()
+    return run("papermill", path, folder / f"{path.stem}.ipynb", *report, *more, cwd=cwd, BITNET_RUNS=str(runs))
+
+
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """verify.ipynb executed in miniature by papermill's command line from the root, with -p; its output and runs folder."""
-    folder = tmp_path_factory.mktemp("tiny")
-    parameters = [part for name, value in TINY.items() for part in ("-p", name, value)]
-    done = run(
-        "papermill", "notebooks/verify.ipynb", folder / "out.ipynb", *parameters, "-p", "report_dir", folder / "report",
-        BITNET_RUNS=str(folder / "runs"),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+def miniatures(tmp_path_factory):
+    """A folder with every notebook executed in miniature from the root, with -p, and the runs they share."""
+    folder = tmp_path_factory.mktemp("miniatures")
+    for path in NOTEBOOKS:
+        parameters = [part for name, value in TINY[path.stem].items() for part in ("-p", name, value)]
+        done = papermill_run(Path("notebooks") / path.name, folder, *parameters, runs=folder / "runs")
+        assert done.returncode == 0, done.stderr
     return folder
 
 
-def test_verify_from_the_root_with_p(tiny):
-    facts = json.loads((tiny / "report" / "verdict.json").read_text())
+@every_notebook
+def test_papermill_with_p_from_the_root(miniatures, path):
+    notebook = read(miniatures / path.name)
+    assert all(cell.execution_count for cell in code_cells(notebook))
+    assert "widgets" not in notebook.metadata
+    outputs = json.dumps([cell.outputs for cell in code_cells(notebook)])
+    assert "FigureWidget" not in outputs, "a live figure in a saved notebook"
+
+
+def test_verify_writes_its_report(miniatures):
+    facts = json.loads((miniatures / "report" / "verdict.json").read_text())
     assert facts["hidden"] == 16
     assert facts["runs"][0]["complete"]
-    assert (tiny / "report" / "report.html").exists()
-    assert "widgets" not in read(tiny / "out.ipynb").metadata
+    assert (miniatures / "report" / "report.html").exists()
 
 
 @pytest.mark.parametrize("place", ["notebooks", "elsewhere"])
-def test_verify_with_f_from_other_folders(tiny, tmp_path, place):
+@every_notebook
+def test_papermill_with_f_from_other_folders(miniatures, tmp_path, path, place):
     parameters = tmp_path / "params.yaml"
-    parameters.write_text(json.dumps(TINY | {"report_dir": str(tmp_path / "report")}))
-    source = "verify.ipynb" if place == "notebooks" else ROOT / "notebooks" / "verify.ipynb"
+    parameters.write_text(json.dumps(TINY[path.stem]))
     cwd = ROOT / "notebooks" if place == "notebooks" else tmp_path
-    done = run("papermill", source, tmp_path / "out.ipynb", "-f", parameters, cwd=cwd, BITNET_RUNS=str(tiny / "runs"))
+    source = Path(path.name) if place == "notebooks" else path
+    done = papermill_run(source, tmp_path, "-f", parameters, cwd=cwd, runs=miniatures / "runs")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "report" / "verdict.json").exists()
-    assert sorted(p.name for p in cwd.iterdir() if p.name == "runs") == []
+    assert (tmp_path / "report" / "verdict.json").exists() == (path.stem == "verify")
+    assert [p for p in cwd.iterdir() if p.name == "runs"] == []
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "line"),
+    ("notebook", "name", "value", "line"),
     [
-        ("hidden", "250", "ParameterError: hidden = 250: must be a multiple of 8"),
-        ("hidden", "wide", "ParameterError: hidden = 'wide': must be a whole number of at least 1"),
-        ("steps", "-1", "ParameterError: steps = -1: must be a whole number of at least 0"),
-        ("arms", "l2-0.5", "ParameterError: arms = 'l2-0.5': must be one of"),
-        ("corpus", "wikipedia", "ParameterError: corpus = 'wikipedia': must be one of"),
+        ("verify", "hidden", "250", "ParameterError: hidden = 250: must be a multiple of 8"),
+        ("verify", "hidden", "wide", "ParameterError: hidden = 'wide': must be a whole number of at least 1"),
+        ("verify", "steps", "-1", "ParameterError: steps = -1: must be a whole number of at least 0"),
+        ("verify", "arms", "l2-0.5", "ParameterError: arms = 'l2-0.5': must be one of"),
+        ("verify", "corpus", "wikipedia", "ParameterError: corpus = 'wikipedia': must be one of"),
+        ("collapse", "eval_every", "often", "ParameterError: eval_every = 'often': must be a whole number of at least 0"),
+        ("wd_fix", "seeds", "0,0", "ParameterError: seeds = '0,0': must be one or more different whole numbers"),
+        ("root_cause", "decays", "0.2", "ParameterError: decays = '0.2': must be one of 0, 0.001, 0.01, 0.05, 0.1"),
+        ("root_cause", "changes", "l2-block-0.0", "ParameterError: changes = 'l2-block-0.0': must be one of"),
+        ("root_cause", "probe_positions", "0", "ParameterError: probe_positions = 0: must be a whole number of at least 1"),
+        ("decode", "top_p", "1.5", "ParameterError: top_p = 1.5: must be a number from 1e-06 to 1.0"),
+        ("decode", "temperature", "hot", "ParameterError: temperature = 'hot': must be a number of at least 0.0"),
+        ("decode", "prompts", "|", "ParameterError: prompts = '|': must be one or more texts"),
     ],
 )
-def test_a_bad_parameter_ends_in_one_line(tmp_path, name, value, line):
-    done = run(
-        "papermill", "notebooks/verify.ipynb", tmp_path / "out.ipynb", "-p", name, value, BITNET_RUNS=str(tmp_path / "runs")
-    )  # fmt: skip
+def test_a_bad_parameter_ends_in_one_line(tmp_path, notebook, name, value, line):
+    path = ROOT / "notebooks" / f"{notebook}.ipynb"
+    done = papermill_run(path, tmp_path, "-p", name, value, runs=tmp_path / "runs")
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith(line)
     assert not (tmp_path / "runs").exists()
@@ -157,30 +184,45 @@ def nbval(notebook, runs):
     )  # fmt: skip
 
 
-def test_nbval_passes_and_fails_once_a_claim_is_broken(tiny, tmp_path):
-    notebook = read(tiny / "out.ipynb")
-    whole, broken = tmp_path / "whole.ipynb", tmp_path / "broken.ipynb"
-    nbformat.write(notebook, whole)
-    (claim,) = [cell for cell in tagged(notebook, "nbval-check-output") if "verdict:" in cell.outputs[0]["text"]]
-    assert "verdict: inconclusive" in claim.outputs[0]["text"]
-    claim.outputs[0]["text"] = claim.outputs[0]["text"].replace("inconclusive", "works")
-    nbformat.write(notebook, broken)
-    assert nbval(whole, tiny / "runs").returncode == 0
-    failed = nbval(broken, tiny / "runs")
-    assert failed.returncode == 1
-    assert "inconclusive" in failed.stdout
+@every_notebook
+def test_nbval_passes_and_fails_on_every_broken_claim(miniatures, tmp_path, path):
+    """Beside the notebook as it is: one with a copy of the claims for every line of them, in which that line is changed."""
+    notebook = read(miniatures / path.name)
+    assert nbval(miniatures / path.name, miniatures / "runs").returncode == 0
+    broken = 0
+    for index, cell in reversed([*enumerate(notebook.cells)]):
+        if cell not in tagged(notebook, "nbval-check-output"):
+            continue
+        copies = []
+        lines = cell.outputs[0]["text"].splitlines(keepends=True)
+        for number, line in enumerate(lines):
+            copy = nbformat.from_dict(cell | {"id": f"broken-{index}-{number}"})
+            changed = line.replace("True", "Fals").rstrip("\n") + " not\n"
+            copy.outputs = [nbformat.v4.new_output("stream", text="".join([*lines[:number], changed, *lines[number + 1 :]]))]
+            copies.append(copy)
+        notebook.cells[index + 1 : index + 1] = copies
+        broken += len(copies)
+    nbformat.write(notebook, tmp_path / "broken.ipynb")
+    failed = nbval(tmp_path / "broken.ipynb", miniatures / "runs")
+    assert re.search(r"(\d+) failed", failed.stdout)[1] == str(broken), failed.stdout
+    assert broken >= 2
 
 
-@pytest.mark.parametrize("death", ["import os; os.kill(os.getpid(), 9)", "import sys; sys.exit(0)", "1 / 0"])
-def test_a_notebook_that_dies_leaves_no_report(tiny, tmp_path, death):
-    """Killed kernel, early exit, failed cell: whatever papermill calls it, only the last cell's file counts."""
-    notebook = read(tiny / "out.ipynb")
+@pytest.mark.parametrize(
+    "death",
+    ["import os; os.kill(os.getpid(), 9)", "import sys; sys.exit(0)", "1 / 0", "import threading; threading.Event().wait()"],
+    ids=["killed", "exit", "error", "time-out"],
+)
+def test_a_notebook_that_dies_leaves_no_report(miniatures, tmp_path, death):
+    """Killed kernel, early exit, failed cell, time-out: whatever papermill calls it, only the last cell's file counts."""
+    notebook = read(miniatures / "verify.ipynb")
     notebook.cells.insert(-1, nbformat.v4.new_code_cell(death))
     nbformat.write(notebook, tmp_path / "dies.ipynb")
     report = tmp_path / "report"
-    shutil.copytree(tiny / "report", report)  # of an earlier, finished study
+    shutil.copytree(miniatures / "report", report)  # of an earlier, finished study
     run(
-        "papermill", tmp_path / "dies.ipynb", tmp_path / "out.ipynb", "-p", "report_dir", report, BITNET_RUNS=str(tiny / "runs")
+        "papermill", tmp_path / "dies.ipynb", tmp_path / "out.ipynb", "-p", "report_dir", report, "--execution-timeout", "60",
+        BITNET_RUNS=str(miniatures / "runs"),
     )  # fmt: skip
     assert not (report / "verdict.json").exists()
     assert (tmp_path / "report.previous" / "verdict.json").exists()

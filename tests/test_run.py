@@ -15,7 +15,7 @@ from filelock import FileLock
 from bitnet import ARMS, History, HistoryError, Plan, Recipe, RunConfig, execute
 from bitnet.backend import choose
 from bitnet.history import FORMAT
-from bitnet.run import load_model, run
+from bitnet.run import Stop, load_model, run
 from bitnet.train import Trainer
 
 CPU = choose("cpu", "float32")
@@ -77,7 +77,41 @@ def test_an_interrupted_run_goes_on_bit_for_bit(uninterrupted, corpus, tmp_path,
     )
 
 
-@pytest.mark.parametrize("arm", ["adamw-0.0", "fp-l2-0.0"])
+def stop_at(*steps):
+    def callback(config, record):
+        if record.step in steps:
+            raise Stop
+
+    return callback
+
+
+@pytest.mark.parametrize("step", [1, 20, 30, 40, 60])
+def test_a_stopped_run_goes_on_from_that_very_step_bit_for_bit(uninterrupted, corpus, tmp_path, step):
+    """Also where no checkpoint was due, and after the last step."""
+    with pytest.raises(Stop):
+        train(corpus, tmp_path, callbacks=[stop_at(step)])
+    cut = History.load(next(tmp_path.glob("l2*")))
+    assert (cut.status, cut.manifest["last_step"]) == ("stopped", step)
+    assert not cut.complete
+    history, said = train(corpus, tmp_path)
+    assert said == [f"l2-0.05 (hidden 32, seed 0): goes on from step {step}"]
+    assert history.complete
+    assert same(history, uninterrupted)
+    pd.testing.assert_frame_equal(history.health, uninterrupted.health, check_exact=True)
+    assert history.snapshots == uninterrupted.snapshots
+    assert not list(history.folder.glob("checkpoint*"))
+
+
+def test_a_run_may_be_stopped_again_and_again(uninterrupted, corpus, tmp_path):
+    for step in (1, 10, 20, 30, 40, 50):
+        with pytest.raises(Stop):
+            train(corpus, tmp_path, callbacks=[stop_at(step)])
+    history, said = train(corpus, tmp_path)
+    assert "goes on from step 50" in said[0]
+    assert same(history, uninterrupted)
+
+
+@pytest.mark.parametrize("arm", ["adamw-0.0", "fp-l2-0.0", "l2-blocks-0.0"])
 def test_every_optimizer_state_survives(corpus, tmp_path, arm):
     config = RunConfig(arm, hidden=32, layers=1, heads=2, steps=24, probe_positions=100)
     whole, resumed = Trainer(config, corpus, CPU), Trainer(config, corpus, CPU)
@@ -218,7 +252,7 @@ PROGRAM = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{tests!r}]
-import torch; torch.set_num_threads(2)
+import torch; torch.set_num_threads(1)
 from conftest import synthetic_corpus
 from test_run import CONFIG, CPU
 from bitnet.run import run

@@ -19,14 +19,14 @@ def load(folder, text, **named):
 
 def test_the_committed_plan_asks_for_every_run_once_and_seed_0_first():
     runs = Sweep.load(ROOT / "params" / "plan.yaml").runs
-    assert [(r.hidden, r.steps, r.seed, r.arm) for r in runs[:5]] == [
+    assert [(r.hidden, r.steps, r.seed, r.arm) for r in runs[:4]] == [
         (256, 20_000, 0, "l2-0.05"), (256, 20_000, 0, "l2-0.0"), (256, 20_000, 0, "adamw-0.0"), (256, 20_000, 0, "fp-l2-0.0"),
-        (256, 20_000, 1, "l2-0.05"),
     ]  # fmt: skip
-    assert [(r.hidden, r.arm) for r in runs[12:15]] == [(512, "l2-0.05"), (512, "l2-0.0"), (512, "adamw-0.0")]
-    assert [r.arm for r in runs[15:]] == [
+    assert [r.arm for r in runs[4:11]] == [
         "l2-0.1", "l2-reduced-lr", "l2-label-smoothing", "l2-grad-clip", "adamw-0.05", "no-decay", "fp-adamw-0.0",
     ]  # fmt: skip
+    assert [(r.hidden, r.arm) for r in runs[11:14]] == [(512, "l2-0.05"), (512, "l2-0.0"), (512, "adamw-0.0")]
+    assert [(r.hidden, r.steps, r.seed) for r in runs[14:]] == [(256, 20_000, seed) for seed in (1, 2) for _ in range(4)]
     assert len(runs) == len(set(runs)) == 22
 
 

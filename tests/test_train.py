@@ -19,7 +19,8 @@ def trainer_and_reference(corpus, arm, steps, dtype):
     trainer.optimizer = make_optimizer(trainer.model, trainer.recipe)
     p = {name: value.detach().clone().requires_grad_() for name, value in trainer.model.named_parameters()}
     recipe = trainer.recipe
-    optimizer = reference.make_optimizer(p, decoupled=recipe.optimizer == "adamw")
+    vocabulary = ("token_embeddings.weight", "lm_head.weight") if recipe.decayed == "blocks" else ()
+    optimizer = reference.make_optimizer(p, decoupled=recipe.optimizer == "adamw", undecayed=vocabulary)
 
     def plain_step(t):
         ids = corpus.train[(torch.arange(128) + (t - 1) * 128) % len(corpus.train)].view(4, 32)
@@ -34,7 +35,9 @@ def trainer_and_reference(corpus, arm, steps, dtype):
     return trainer, p, plain_step
 
 
-@pytest.mark.parametrize("arm", ["l2-0.05", "l2-0.0", "adamw-0.05", "l2-label-smoothing", "l2-grad-clip", "fp-adamw-0.0"])
+@pytest.mark.parametrize(
+    "arm", ["l2-0.05", "l2-0.0", "adamw-0.05", "l2-label-smoothing", "l2-grad-clip", "fp-adamw-0.0", "l2-blocks-0.0"]
+)
 def test_every_kind_of_arm_follows_the_reference_across_the_switch(corpus, arm):
     """In float64 for 24 updates: the same losses to 1e-6 nats.
 
@@ -84,6 +87,18 @@ def test_bfloat16_products_end_within_the_spread_of_seeds(corpus):
     exact, mixed = ([loss for (p, _), loss in final.items() if p == precision] for precision in ("float32", "bfloat16"))
     assert exact != mixed
     assert abs(sum(exact) - sum(mixed)) / 3 < max(exact) - min(exact)
+
+
+def test_decay_of_the_blocks_spares_embedding_and_head(corpus):
+    """After one update every decaying weight differs from that of the arm without decay, and no other does."""
+    after = {}
+    for arm in ("l2-blocks-0.0", "no-decay"):
+        trainer = Trainer(RunConfig(arm, **SMALL), corpus, CPU)
+        assert sum(len(group["params"]) for group in trainer.optimizer.param_groups) == len(list(trainer.model.parameters()))
+        trainer.update(1)
+        after[arm] = trainer.weights()
+    equal = {name for name, value in after["no-decay"].items() if torch.equal(value, after["l2-blocks-0.0"][name])}
+    assert equal == {"token_embeddings.weight", "lm_head.weight"}
 
 
 def test_batches_are_consecutive_and_wrap_around():

@@ -5,6 +5,7 @@ import torch
 
 from benchmarks import reference
 from bitnet import BitLinear, BitNetConfig, BitNetModel
+from bitnet.transformer import Cache
 
 SIZES = {
     "the seed's shape": {},
@@ -96,3 +97,29 @@ def test_bitlinear_multiplies_ternary_weights_with_quantized_activations():
     torch.testing.assert_close(layer(x), integers / scale * weight_scale, rtol=1e-5, atol=1e-5)
     plain = BitLinear(16, 8, quantize=False)
     torch.testing.assert_close(plain(x), normed @ plain.weight.T, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("first", [1, 4])
+def test_reading_on_from_a_cache_gives_the_features_of_the_whole(model_and_reference, sizes, first):
+    model, _, _ = model_and_reference(**sizes)
+    ids = torch.randint(0, 97, (2, 9), generator=torch.Generator().manual_seed(6))
+    cache = Cache()
+    assert cache.length == 0
+    with torch.no_grad():
+        parts = [model.features(ids[:, :first], cache)]
+        for position in range(first, 9):
+            assert cache.length == position
+            parts.append(model.features(ids[:, position : position + 1], cache))
+        torch.testing.assert_close(torch.cat(parts, dim=1), model.features(ids), rtol=1e-9, atol=1e-9)
+    assert sorted(cache.layers) == list(range(model.config.num_layers))
+    assert all(k.shape == v.shape == (2, model.config.num_kv_heads, 9, model.config.head_dim) for k, v in cache.layers.values())
+
+
+def test_a_filled_cache_takes_one_token_at_a_time(model_and_reference):
+    model, _, _ = model_and_reference()
+    cache = Cache()
+    model.features(torch.zeros(1, 3, dtype=torch.long), cache)
+    with pytest.raises(AssertionError, match="one token at a time"):
+        model.features(torch.zeros(1, 2, dtype=torch.long), cache)
+    assert cache.length == 3

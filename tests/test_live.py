@@ -1,0 +1,201 @@
+"""Live training: who looks on, and a worker that stops, goes on and fails in the open. Events synchronise, not clocks."""
+
+import asyncio
+import threading
+
+import pytest
+from test_run import same
+
+from bitnet import Plan, execute
+from bitnet.live import LiveTraining, LiveView, NotFinished, someone_looks_on
+
+PATIENCE = 120  # seconds until a worker that never answers fails its test
+
+
+@pytest.fixture(autouse=True)
+def nobody_looks_on(monkeypatch):
+    for name in ("JPY_SESSION_NAME", "VSCODE_PID", "BITNET_LIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(LiveView, "show", lambda self: None)
+
+
+def plan_in(folder):
+    return Plan(hidden=16, steps=24, arms="l2-0.0,adamw-0.0", device="cpu", precision="float32", eval_every=12,
+                probe_positions=62, runs_dir=folder)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(corpus, tmp_path_factory):
+    return execute(plan_in(tmp_path_factory.mktemp("plain")), corpus, say=lambda line: None)
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """Holds the worker in the record of a step of an arm: `reached` is set then, and it goes on once `opened` is."""
+
+    class Gate:
+        reached, opened = threading.Event(), threading.Event()
+        at = ("adamw-0.0", 10)
+
+    record = LiveView.record
+
+    def held(self, config, found):
+        record(self, config, found)
+        if (config.arm, found.step) == Gate.at:
+            Gate.reached.set()
+            assert Gate.opened.wait(PATIENCE)
+
+    monkeypatch.setattr(LiveView, "record", held)
+    yield Gate
+    Gate.opened.set()
+
+
+def result(training):
+    return asyncio.run(asyncio.wait_for(training.finished(), PATIENCE))
+
+
+def stopped_at_the_gate(corpus, folder, gate, stop=LiveTraining.stop):
+    training = LiveTraining(plan_in(folder), corpus, live=True)
+    assert gate.reached.wait(PATIENCE)
+    assert training.training
+    stop(training)
+    gate.opened.set()
+    with pytest.raises(NotFinished, match="press Resume"):
+        result(training)
+    return training
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, False),
+        ({"JPY_SESSION_NAME": "/a.ipynb"}, True),
+        ({"VSCODE_PID": "7"}, True),
+        ({"BITNET_LIVE": "1"}, True),
+        ({"BITNET_LIVE": "0", "JPY_SESSION_NAME": "/a.ipynb"}, False),
+        ({"BITNET_LIVE": "", "VSCODE_PID": "7"}, True),
+    ],
+    ids=str,
+)
+def test_who_looks_on_is_known_from_the_environment(monkeypatch, environment, expected):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert someone_looks_on() is expected
+
+
+def test_where_nobody_looks_on_it_is_plain_execution(corpus, tmp_path, uninterrupted):
+    training = LiveTraining(plan_in(tmp_path), corpus)
+    assert not training.live
+    assert training.thread is None
+    assert not training.training
+    histories = result(training)
+    assert [h.config for h in histories] == [h.config for h in uninterrupted]
+    assert all(same(a, b) for a, b in zip(histories, uninterrupted, strict=True))
+
+
+def test_the_environment_decides_unless_told(corpus, tmp_path, monkeypatch, uninterrupted):
+    monkeypatch.setenv("BITNET_LIVE", "1")
+    training = LiveTraining(plan_in(tmp_path), corpus)
+    assert training.live
+    assert len(result(training)) == 2
+    assert not LiveTraining(plan_in(tmp_path), corpus, live=False).live
+
+
+def test_a_worker_trains_what_plain_execution_does_and_draws_it(corpus, tmp_path, uninterrupted):
+    training = LiveTraining(plan_in(tmp_path), corpus, live=True)
+    histories = result(training)
+    assert all(same(a, b) for a, b in zip(histories, uninterrupted, strict=True))
+    view = training.view
+    assert [trace.name for trace in view.figure.data] == ["l2-0.0, seed 0", "adamw-0.0, seed 0"]
+    for trace, history in zip(view.figure.data, histories, strict=True):
+        assert trace.x[-1] == 24
+        assert dict(zip(trace.x, trace.y, strict=True))[12] == pytest.approx(history.at(12)["loss"], abs=1e-4)
+    assert view.bar.value == view.bar.max == 48
+    assert view.text.value == "finished: l2-0.0 complete, adamw-0.0 complete"
+    assert view.stop_button.disabled
+    assert view.resume_button.disabled
+
+
+def test_stopped_and_resumed_it_ends_bit_for_bit_as_if_never_stopped(corpus, tmp_path, gate, uninterrupted):
+    training = stopped_at_the_gate(corpus, tmp_path, gate)
+    assert not training.training
+    assert "Resume goes on from here" in training.view.text.value
+    training.resume()
+    histories = result(training)
+    assert all(same(a, b) for a, b in zip(histories, uninterrupted, strict=True))
+    assert list(training.view.figure.data[1].x) == sorted(set(training.view.figure.data[1].x))  # no step drawn twice
+
+
+def test_the_buttons_do_what_they_say(corpus, tmp_path, gate, uninterrupted):
+    def press_stop(training):
+        assert not training.view.stop_button.disabled
+        assert training.view.resume_button.disabled
+        training.view.stop_button.click()
+        assert training.view.text.value == "stopping ..."
+
+    training = stopped_at_the_gate(corpus, tmp_path, gate, press_stop)
+    assert training.view.stop_button.disabled
+    assert not training.view.resume_button.disabled
+    training.view.resume_button.click()
+    assert all(same(a, b) for a, b in zip(result(training), uninterrupted, strict=True))
+
+
+def test_resume_while_training_starts_no_second_worker(corpus, tmp_path, gate):
+    training = LiveTraining(plan_in(tmp_path), corpus, live=True)
+    assert gate.reached.wait(PATIENCE)
+    worker = training.thread
+    training.resume()
+    assert training.thread is worker
+    gate.opened.set()
+    assert all(h.complete for h in result(training))
+
+
+def test_the_waiting_cell_leaves_its_loop_free(corpus, tmp_path, gate):
+    """Something else runs while the cell awaits; the worker is let go only by it."""
+
+    async def cell(training):
+        async def click():
+            await asyncio.to_thread(gate.reached.wait, PATIENCE)
+            gate.opened.set()
+
+        histories, _ = await asyncio.gather(training.finished(), click())
+        return histories
+
+    training = LiveTraining(plan_in(tmp_path), corpus, live=True)
+    assert all(h.complete for h in asyncio.run(asyncio.wait_for(cell(training), PATIENCE)))
+
+
+def test_an_interrupt_of_the_waiting_cell_stops_the_worker(corpus, tmp_path, gate):
+    async def cell(training):
+        waiting = asyncio.create_task(training.finished())
+        await asyncio.sleep(0)  # so that it has begun to wait
+        waiting.cancel()
+        await waiting
+
+    training = LiveTraining(plan_in(tmp_path), corpus, live=True)
+    assert gate.reached.wait(PATIENCE)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cell(training))
+    assert training.stopping.is_set()
+    gate.opened.set()
+    with pytest.raises(NotFinished):
+        result(training)
+
+
+def test_an_error_in_the_worker_is_raised_in_the_cell_that_waits(corpus, tmp_path, monkeypatch):
+    record = LiveView.record
+
+    def broken(self, config, found):
+        if found.step == 12:
+            raise ZeroDivisionError("of the worker")
+        record(self, config, found)
+
+    monkeypatch.setattr(LiveView, "record", broken)
+    training = LiveTraining(plan_in(tmp_path), corpus, live=True)
+    with pytest.raises(ZeroDivisionError, match="of the worker"):
+        result(training)
+    assert training.view.text.value == "ZeroDivisionError: of the worker"
+    assert not training.view.resume_button.disabled
+    monkeypatch.setattr(LiveView, "record", record)
+    training.resume()
+    assert all(h.complete for h in result(training))
