@@ -39,13 +39,15 @@ class Explorer:
         probe = Probe.from_corpus(corpus)
         self.prompts = probe.passages[:SHOWN, :OPENING].tolist()
         names = list(self.runs)
-        self.chosen = w.SelectMultiple(options=names, value=names, description="runs", rows=min(6, len(names)))
+        self.chosen = w.SelectMultiple(
+            options=names, value=names, description="runs", rows=min(6, max(3, len(names))), layout={"width": "50%"}
+        )
         self.measure = w.Dropdown(options=list(LABELS), value="effective_tokens", description="measure")
-        self.scale = w.ToggleButtons(options=["log", "linear"], description="axis")
+        self.scale = w.Dropdown(options=["log", "linear"], description="axis")
         self.step = w.SelectionSlider(options=[0], description="step", layout={"width": "95%"}, continuous_update=True)
         self.sides = [
-            w.Dropdown(options=names, value=names[0], description="left"),
-            w.Dropdown(options=names, value=names[-1], description="right"),
+            w.Dropdown(options=names, value=names[0], description="left", layout={"width": "50%"}),
+            w.Dropdown(options=names, value=names[-1], description="right", layout={"width": "50%"}),
         ]
         self.panels = [w.HTML(layout={"width": "50%"}), w.HTML(layout={"width": "50%"})]
         self.plot = w.Box(layout={"width": "100%"})
