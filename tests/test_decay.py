@@ -146,10 +146,10 @@ def test_the_death_table_names_each_run_once(runs, corpus):
     assert dies["lowest share of the first norm"] < lives["lowest share of the first norm"]
 
 
-def test_the_predicted_death_is_where_the_rows_fall_below_a_twentieth(runs, corpus):
+def test_the_predicted_death_is_where_the_rows_fall_below_half(runs, corpus):
     (row,) = death_table([runs["l2-0.1"]], corpus).to_dict("records")
     head = predicted_row_norms(runs["l2-0.1"], corpus, "head")
-    # Of uniform values up to 1 / sqrt(16) the norm falls to a twentieth when all but the largest are gone.
+    # Long before the largest, of size 1 / sqrt(16), is gone.
     assert row["predicted"] <= death_step(1 / 4, ARMS["l2-0.1"], 360)
     gone = head[head.predicted < GONE * head.predicted.iloc[0]].step.iloc[0]
     assert gone - 30 <= row["predicted"] <= gone
