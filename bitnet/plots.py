@@ -304,18 +304,7 @@ def row_norm_figure(
     figure = _panels(histories)
     for column, history in enumerate(histories, start=1):
         for name, colour in zip(ROW_BINS, _BIN_COLOURS, strict=True):
-            figure.add_scatter(
-                x=history.health.step.tolist(),
-                y=history.health[f"row_norm.{which}.{name}"].round(5).tolist(),
-                name=f"{name} times",
-                legendgroup=name,
-                showlegend=column == 1,
-                mode="lines+markers",
-                marker={"size": 4},
-                line={"color": colour},
-                row=1,
-                col=column,
-            )
+            _panel_line(figure, column, history, f"{name} times", history.health[f"row_norm.{which}.{name}"], colour)
         for arm, steps, norms in predicted:
             if arm == history.config.arm:
                 figure.add_scatter(
@@ -342,18 +331,7 @@ def penalty_figure(histories: Sequence[History]) -> go.Figure:
     for column, history in enumerate(histories, start=1):
         for group, colour in zip(("embedding", "head", "ternary"), _CASE_COLOURS, strict=False):
             ratio = (history.health[f"penalty.{group}"] / history.health[f"gradient.{group}"]).replace(0, math.nan)
-            figure.add_scatter(
-                x=history.health.step.tolist(),
-                y=[None if v != v else round(v, 5) for v in ratio],
-                name=group,
-                legendgroup=group,
-                showlegend=column == 1,
-                mode="lines+markers",
-                marker={"size": 4},
-                line={"color": colour},
-                row=1,
-                col=column,
-            )
+            _panel_line(figure, column, history, group, ratio, colour)
     _dress(figure, "Penalty over gradient: above 1 the penalty decides the direction (no point where decay is 0)", None, None)
     figure.update_xaxes(title="update (step)")
     figure.update_yaxes(type="log", dtick=1)
@@ -371,11 +349,7 @@ def ternary_figure(histories: Sequence[History]) -> go.Figure:
     }
     for column, history in enumerate(histories, start=1):
         for (measure, name), colour in zip(names.items(), _CASE_COLOURS, strict=False):
-            values = [None if v != v else round(100 * v, 3) for v in history.health[measure]]
-            figure.add_scatter(
-                x=history.health.step.tolist(), y=values, name=name, legendgroup=name, showlegend=column == 1,
-                mode="lines+markers", marker={"size": 4}, line={"color": colour}, row=1, col=column,
-            )  # fmt: skip
+            _panel_line(figure, column, history, name, 100 * history.health[measure], colour)
     _dress(figure, "Ternary weights of the blocks", None, None)
     figure.update_xaxes(title="update (step)")
     figure.update_yaxes(rangemode="tozero")
@@ -393,6 +367,14 @@ def _panels(histories: Sequence[History]) -> go.Figure:
             exclude_empty_subplots=False,  # they are empty as yet, and plotly would leave the line out
         )  # fmt: skip
     return figure
+
+
+def _panel_line(figure: go.Figure, column: int, history: History, name: str, values: pd.Series, colour: str) -> None:
+    """A line over the evaluations of a run in its panel, with a gap where a value is not there; one legend for all panels."""
+    figure.add_scatter(
+        x=history.health.step.tolist(), y=[None if v != v else float(f"{v:.5g}") for v in values], name=name, legendgroup=name,
+        showlegend=column == 1, mode="lines+markers", marker={"size": 4}, line={"color": colour}, row=1, col=column,
+    )  # fmt: skip
 
 
 def _in_grid(history: History, optimizer: str, quantize: bool) -> bool:
