@@ -63,9 +63,13 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
-    """Write a `safetensors` file, whole or not at all; its sha256."""
+    """Write a `safetensors` file, whole or not at all; its sha256. Errors: `OSError`, a full disk's among them."""
     partial = path.with_suffix(".tmp")
-    save_file(tensors, partial)
+    try:
+        save_file(tensors, partial)
+    except SafetensorError as error:  # its name for any failure to write
+        partial.unlink(missing_ok=True)
+        raise OSError(str(error)) from error
     digest = _sha256(partial)
     _replace(partial, path)
     return digest

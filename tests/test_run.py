@@ -1,6 +1,7 @@
 """Runs that survive: read back, gone on with bit for bit, one process at a time, and failures that do not spread."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -357,3 +358,31 @@ def test_a_long_run_of_tiny_steps_keeps_memory_and_handles_flat(corpus, tmp_path
     assert run(config, corpus, tmp_path, CPU, [watch], checkpoint_every=10).complete
     assert handles[-1] <= handles[len(handles) // 2]
     assert memory[-1] - memory[len(memory) // 2] < 8 * 2**20
+
+
+@pytest.fixture
+def little_room(tmp_path):
+    """A file system of its own, with 1 MB; needs the right to mount one."""
+    folder = tmp_path / "little"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_really_full(corpus, little_room):
+    """The tables fit; a checkpoint does not."""
+    with pytest.raises(HistoryError, match=r"cannot be written \(.*No space left on device.*make room"):
+        train(corpus, little_room, checkpoint_every=10)
+    history = History.load(next(little_room.glob("l2*")))
+    assert history.status == "failed"
+    assert "No space left" in history.manifest["reason"]
+    assert not list(history.folder.glob("*.tmp"))
+
+
+def test_a_folder_that_is_really_read_only(corpus, little_room):
+    subprocess.run(["mount", "-o", "remount,ro", str(little_room)], check=True)
+    with pytest.raises(HistoryError, match=r"cannot be written \(.*Read-only.*choose another runs_dir"):
+        train(corpus, little_room)
