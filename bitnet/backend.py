@@ -14,7 +14,7 @@ import torch
 
 from bitnet import checks
 
-__all__ = ["Backend", "choose", "keep_freed_memory"]
+__all__ = ["Backend", "choose", "keep_freed_memory", "start_threads"]
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -54,12 +54,13 @@ class Backend:
         a CPU computes some twenty times slower. Next to Adam's eps of 1e-8 they are nothing, so no weight changes by it.
         """
         keep_freed_memory()
-        torch.set_flush_denormal(True)  # of this thread and those it starts from here on
+        torch.set_flush_denormal(True)
         before = torch.are_deterministic_algorithms_enabled()
         torch.use_deterministic_algorithms(self.strict or before)
         try:
             yield
         finally:
+            torch.set_flush_denormal(False)
             torch.use_deterministic_algorithms(before)
 
 
@@ -71,7 +72,7 @@ def choose(device: str = "auto", precision: str = "auto", strict: bool = False) 
     the units bfloat16 is slower, and on a GPU the step is bound by the optimizer's memory traffic. Errors:
     `ParameterError` for a device that is not there.
     """
-    torch.set_flush_denormal(True)  # see `Backend.in_force`; here, so that it comes before torch starts its threads
+    start_threads()
     where = _device(device)
     checks.choice("precision", precision, PRECISIONS)
     checks.boolean("strict", strict)
@@ -101,6 +102,17 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def start_threads() -> None:
+    """Have torch start its worker threads with numbers below the normal range taken as zero, which they keep; see `in_force`.
+
+    The mode belongs to each thread, and one that is running already cannot be told; so this comes first in every thread
+    that trains, each of which has workers of its own.
+    """
+    torch.set_flush_denormal(True)
+    torch.ones(1 << 18).sum()
+    torch.set_flush_denormal(False)
 
 
 @cache

@@ -10,30 +10,41 @@ from torch import Tensor
 from bitnet.arms import Recipe
 from bitnet.data import Corpus
 from bitnet.history import History
+from bitnet.linear import BitLinear
 from bitnet.schedule import learning_rate, weight_decay
 from bitnet.train import initial_model
 
-__all__ = ["death_step", "death_table", "predicted_row_norms", "shrunken"]
+__all__ = ["block_table", "death_step", "death_table", "faded", "predicted_row_norms", "shrunken"]
 
 GONE = 0.5  # of the first norm: a row with less is called dying
 
 
-def shrunken(weight: Tensor, recipe: Recipe, total: int, step: int) -> Tensor:
-    """What is left of the rows `weight` of embedding or head after `step` of `total` updates without any loss gradient.
+def faded(weight: Tensor, recipe: Recipe, total: int, step: int, gradient: float = 0.0) -> Tensor:
+    """What decay leaves of `weight` (any shape) after `step` of `total` updates, if the loss gradient points nowhere.
 
-    Coupled decay: the penalty is the whole gradient, Adam divides it by its own size, and the weight walks to zero by
-    the learning rate in every update, whatever the coefficient (Loshchilov & Hutter 2019, section 2; Kingma & Ba 2015,
-    algorithm 1 with g = wd * w). Decoupled decay: the weight is multiplied by 1 - lr * wd in each update (algorithm 2).
-    A weight that has arrived is taken to stay at zero. In truth Adam slows down on the last stretch, so that a weight of
-    size one arrives about a hundred updates later, and is then left within one or two learning rates of zero.
+    `gradient` is its root mean square, with both signs equally often. Coupled decay adds wd * w to it, and Adam divides
+    the sum by its own size, so that the weight walks to zero by lr * wd |w| / sqrt(gradient^2 + (wd w)^2) in each update:
+    by the learning rate itself, whatever the coefficient, where the penalty is the larger, and with a time constant of
+    gradient / (lr * wd) where the gradient is (Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, section 2).
+    Decoupled decay multiplies by 1 - lr * wd (algorithm 2). A weight that has arrived is taken to stay at zero; in truth
+    Adam lags behind near zero and leaves it within about one learning rate.
     """
-    if recipe.decayed == "blocks":
-        return weight
     rates = [_rates(t, total, recipe) for t in range(1, step + 1)]
     if recipe.optimizer == "adamw":
         return weight * math.prod(1 - lr * wd for lr, wd in rates)
-    walked = sum(lr for lr, wd in rates if wd > 0)
-    return (weight.abs() - walked).clamp(min=0) * weight.sign()
+    if not gradient:
+        walked = sum(lr for lr, wd in rates if wd > 0)
+        return (weight.abs() - walked).clamp(min=0) * weight.sign()
+    size = weight.abs()
+    for lr, wd in rates:
+        penalty = wd * size
+        size = (size - lr * penalty / (gradient**2 + penalty**2).sqrt()).clamp(min=0)
+    return size * weight.sign()
+
+
+def shrunken(weight: Tensor, recipe: Recipe, total: int, step: int) -> Tensor:
+    """What is left of the rows `weight` of embedding or head after `step` of `total` updates without any loss gradient."""
+    return weight if recipe.decayed == "blocks" else faded(weight, recipe, total, step)
 
 
 def death_step(size: float, recipe: Recipe, total: int) -> int | None:
@@ -86,6 +97,31 @@ def death_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
             "lowest share of the first norm": round(float(norms.measured.min() / norms.measured.iloc[0]), 3),
         })  # fmt: skip
     return pd.DataFrame(rows).astype({"predicted": "Int64", "measured": "Int64"})
+
+
+def block_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
+    """The mean |W| of the blocks' projections: at first, at the last step, and as decay alone would have left it.
+
+    The prediction takes the loss gradient as noise of the size that the run's evaluations found (the median over them,
+    per weight): what is measured above it is what learning has put there.
+    """
+    rows = []
+    for history in histories:
+        config, health = history.config, history.health
+        model = initial_model(config, corpus.vocab_size)
+        weights = [m.weight.detach().flatten() for m in model.modules() if isinstance(m, BitLinear)]
+        first = torch.cat(weights)
+        gradient = float(health["gradient.ternary"].median()) / math.sqrt(len(first))
+        left = faded(first, config.recipe, config.steps, config.steps, gradient).abs().mean().item()
+        rows.append({
+            "arm": config.arm,
+            "decay": config.recipe.stage1_decay,
+            "gradient (rms)": gradient,
+            "mean |W| at first": health["mean_abs.ternary"].iloc[0],
+            "at the last step": health["mean_abs.ternary"].iloc[-1],
+            "decay alone": left,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _dense(total: int) -> range:

@@ -84,21 +84,25 @@ LABELS = {
 
 def set_renderer() -> None:
     """Let notebooks store figures as interactive plotly data and, where a Chromium can draw it, as a picture too."""
+    from plotly.io.base_renderers import MimetypeRenderer  # here, for it brings IPython along
+
+    class Picture(MimetypeRenderer):
+        def to_mimebundle(self, fig_dict: dict) -> dict[str, str]:
+            return {"image/png": _small_picture(fig_dict)}
+
     browsers = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-    pio.renderers["png"] = _Picture(width=PICTURE_WIDTH, scale=1)
-    pio.renderers.default = "plotly_mimetype+png" if any(map(shutil.which, browsers)) else "plotly_mimetype"
+    pio.renderers["small_png"] = Picture()
+    pio.renderers.default = "plotly_mimetype+small_png" if any(map(shutil.which, browsers)) else "plotly_mimetype"
 
 
-class _Picture(pio.base_renderers.PngRenderer):
-    """Plotly's PNG of a figure, in a palette."""
+def _small_picture(figure: dict) -> str:
+    """A figure as a PNG in a palette, base64."""
+    from PIL import Image
 
-    def to_mimebundle(self, fig_dict: dict) -> dict[str, str]:
-        from PIL import Image
-
-        full = base64.b64decode(super().to_mimebundle(fig_dict)["image/png"])
-        small = io.BytesIO()
-        Image.open(io.BytesIO(full)).convert("RGB").quantize(PICTURE_COLOURS).save(small, "PNG", optimize=True)
-        return {"image/png": base64.b64encode(small.getvalue()).decode()}
+    full = go.Figure(figure, skip_invalid=True).to_image("png", width=PICTURE_WIDTH)
+    small = io.BytesIO()
+    Image.open(io.BytesIO(full)).convert("RGB").quantize(PICTURE_COLOURS).save(small, "PNG", optimize=True)
+    return base64.b64encode(small.getvalue()).decode()
 
 
 def published() -> pd.DataFrame:

@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load
 
-from bitnet.backend import Backend
+from bitnet.backend import Backend, start_threads
 from bitnet.checkpoint import Cadence, Checkpoint, clear, latest, save, write_tensors
 from bitnet.checks import ParameterError
 from bitnet.config import RunConfig
@@ -50,6 +50,7 @@ def run(
     `HistoryError` where the folder cannot be written or was made by a newer version. An interrupt leaves a run that the
     same call goes on with. `checkpoint_every` is in updates; 0 lets writing take 2 % of the time.
     """
+    start_threads()
     identity = config.identity(corpus.fingerprint, backend.device.type, backend.precision)
     folder = Path(runs_dir) / identity
     name = f"{config.arm} (hidden {config.hidden}, seed {config.seed})"

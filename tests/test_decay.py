@@ -7,7 +7,7 @@ import torch
 from bitnet import ARMS, RunConfig
 from bitnet.arms import Recipe
 from bitnet.backend import choose
-from bitnet.decay import GONE, death_step, death_table, predicted_row_norms, shrunken
+from bitnet.decay import GONE, block_table, death_step, death_table, faded, predicted_row_norms, shrunken
 from bitnet.run import run
 from bitnet.schedule import learning_rate, weight_decay
 
@@ -153,3 +153,27 @@ def test_the_predicted_death_is_where_the_rows_fall_below_half(runs, corpus):
     assert row["predicted"] <= death_step(1 / 4, ARMS["l2-0.1"], 360)
     gone = head[head.predicted < GONE * head.predicted.iloc[0]].step.iloc[0]
     assert gone - 30 <= row["predicted"] <= gone
+
+
+@pytest.mark.parametrize(("gradient", "wd"), [(1e-2, 0.1), (1e-3, 0.1), (1e-4, 0.1), (1e-3, 0.001)])
+def test_decay_against_a_gradient_that_points_nowhere(gradient, wd):
+    """2000 weights under Adam itself, their gradients of one size and of random sign."""
+    recipe, total, steps = Recipe(stage1_decay=wd, stage2_decay=wd), 800, 400
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.nn.Parameter(torch.full((2000,), 0.3))
+    optimizer = torch.optim.Adam([weight], betas=(recipe.beta1, recipe.beta2), eps=recipe.eps, weight_decay=wd)
+    for t in range(1, steps + 1):
+        optimizer.param_groups[0]["lr"] = learning_rate(t, total, recipe.peak_lr)
+        weight.grad = gradient * (2.0 * torch.randint(0, 2, weight.shape, generator=generator) - 1)
+        optimizer.step()
+    predicted = faded(torch.full((1,), 0.3), recipe, total, steps, gradient).item()
+    assert weight.mean().item() == pytest.approx(predicted, abs=0.005)  # some three learning rates
+    assert faded(torch.full((1,), 0.3), recipe, total, steps).item() <= predicted
+
+
+def test_the_blocks_prediction_is_of_the_runs_own_weights(runs, corpus):
+    table = block_table([runs["l2-0.1"], runs["adamw-0.0"]], corpus)
+    assert (table["decay alone"] < table["mean |W| at first"]).all()
+    assert table["gradient (rms)"].gt(0).all()
+    first = runs["l2-0.1"].health["mean_abs.ternary"].iloc[0]
+    assert table["mean |W| at first"].iloc[0] == first
