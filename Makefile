@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_FOR_BROWSER := $(VENV)/.ready-for-browser
 REPORT := runs/quick
-# A process a core, each with one thread, which two cores get through fastest; a file's tests stay together.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+# A process a core, each with one thread, which two cores get through fastest.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 # Claims are compared in the cells tagged nbval-check-output; the kernel must be this environment's.
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 1800
 
@@ -40,9 +40,9 @@ verify: $(READY)  ## answer the question with a quick plan, print the verdict, w
 	@echo "  runs/verify-quick.ipynb  the executed notebook"
 
 test: $(READY)  ## run the tests: the library's with pytest, the notebooks' with nbval
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist worksteal
 	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT \
-		&& OMP_NUM_THREADS=1 BITNET_RUNS="$$runs" $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(NBVAL) notebooks
+		&& OMP_NUM_THREADS=1 BITNET_RUNS="$$runs" $(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist loadfile $(NBVAL) notebooks
 
 $(READY_FOR_BROWSER): $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[browser]'

@@ -79,7 +79,9 @@ ARMS |= GRID
 
 
 def grid_arms(decays: object) -> tuple[str, ...]:
-    """The names of the grid's arms at these coefficients (a comma-separated text, or a list, of members of `GRID_DECAYS`)."""
+    """The names of the grid's arms at these coefficients: one of `GRID_DECAYS`, or several (a comma-separated text, a list)."""
+    if isinstance(decays, int | float) and not isinstance(decays, bool):
+        decays = f"{decays:g}"
     chosen = {float(d) for d in checks.names("decays", decays, tuple(f"{d:g}" for d in GRID_DECAYS))}
     return tuple(name for name, recipe in GRID.items() if recipe.stage1_decay in chosen)
 
