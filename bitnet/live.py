@@ -13,7 +13,7 @@ from bitnet.config import RunConfig
 from bitnet.data import Corpus
 from bitnet.history import History
 from bitnet.plan import Plan, execute
-from bitnet.plots import ARM_COLOURS
+from bitnet.plots import ARM_COLOURS, TEMPLATE
 from bitnet.progress import ProgressBar
 from bitnet.run import Stop
 from bitnet.train import Record
@@ -117,7 +117,7 @@ class LiveView:
         import ipywidgets
 
         self.plan = plan
-        self.figure = go.FigureWidget(layout={"height": 330, "template": "plotly_white", "margin": {"t": 40, "b": 50}})
+        self.figure = go.FigureWidget(layout={"height": 330, "template": TEMPLATE, "margin": {"t": 40, "b": 50}})
         self.figure.update_layout(title="Training loss of the batch", xaxis_title="update (step)", yaxis_title="nats")
         self.lines: dict[RunConfig, tuple[list[int], list[float]]] = {config: ([], []) for config in plan.runs}
         for config in plan.runs:

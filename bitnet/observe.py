@@ -58,13 +58,15 @@ def observe(model: BitNetModel, probe: Probe) -> tuple[dict[str, float], Snapsho
     continuations = continue_prompts(model, openings, CONTINUATION)
     shares, ids = model(openings[:SHOWN])[:, -1].softmax(-1).topk(NEXT_TOKENS)
 
-    top = counts.topk(min(TOP_TOKENS, int((counts > 0).sum())))
+    wins, winners = counts.topk(min(TOP_TOKENS, int((counts > 0).sum())))
     times, tokens = counts[counts > 0].long().unique(return_counts=True)
     snapshot = Snapshot(
-        top_tokens=[(i, n / counts.sum().item(), probe.unigram[i].item()) for n, i in zip(*map(_list, top), strict=True)],
-        abundances=list(zip(_list(times), _list(tokens), strict=True)),
-        next_tokens=[list(zip(i, p, strict=True)) for i, p in zip(_list(ids), _list(shares), strict=True)],
-        continuations=_list(continuations[:SHOWN]),
+        top_tokens=[
+            (i, n / counts.sum().item(), probe.unigram[i].item()) for n, i in zip(wins.tolist(), winners.tolist(), strict=True)
+        ],
+        abundances=list(zip(times.tolist(), tokens.tolist(), strict=True)),
+        next_tokens=[list(zip(i, p, strict=True)) for i, p in zip(ids.tolist(), shares.tolist(), strict=True)],
+        continuations=continuations[:SHOWN].tolist(),
     )
     counted = {"unique_predictions": answers.unique().numel()}
     return counted | measures | continuation_measures(continuations), snapshot
@@ -82,7 +84,3 @@ def decoding_scores(models: Mapping[str, BitNetModel], probe: Probe, **sampling:
             said = continue_prompts(model, openings, CONTINUATION, **settings)  # type: ignore[arg-type]
             scores[name, way] = continuation_measures(said)
     return pd.DataFrame(scores).T
-
-
-def _list(tensor: torch.Tensor) -> list:
-    return tensor.tolist()

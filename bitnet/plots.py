@@ -45,10 +45,8 @@ ARM_COLOURS = {
 _DECAY_COLOURS = dict(zip(GRID_DECAYS, ("#999999", "#F0E442", "#E69F00", "#D55E00", "#000000"), strict=True))
 ARM_COLOURS |= {arm: _DECAY_COLOURS[recipe.stage1_decay] for arm, recipe in GRID.items()}
 HEIGHT = 430
-PICTURE_WIDTH, PICTURE_COLOURS = (
-    760,
-    64,
-)  # few colours: a notebook with seven pictures stays small
+PICTURE_WIDTH = 760  # pixels
+PICTURE_COLOURS = 64  # few, so that a notebook with seven pictures stays small
 # Of plotly's white template only what a plain chart needs: every figure in a notebook carries its template along.
 _WHITE = pio.templates["plotly_white"].layout
 TEMPLATE = {
