@@ -95,9 +95,14 @@ def set_renderer() -> None:
 
 def _small_picture(figure: dict) -> str:
     """A figure as a PNG in a palette, base64."""
+    import kaleido
     from PIL import Image
 
-    full = go.Figure(figure, skip_invalid=True).to_image("png", width=PICTURE_WIDTH)
+    kaleido.start_sync_server(
+        silence_warnings=True
+    )  # one browser for all pictures; else each starts its own, which takes seconds
+    options = {"format": "png", "width": PICTURE_WIDTH, "height": figure["layout"].get("height", HEIGHT)}
+    full = kaleido.calc_fig_sync(go.Figure(figure, skip_invalid=True).to_dict(), opts=options)
     small = io.BytesIO()
     Image.open(io.BytesIO(full)).convert("RGB").quantize(PICTURE_COLOURS).save(small, "PNG", optimize=True)
     return base64.b64encode(small.getvalue()).decode()

@@ -105,7 +105,7 @@ def test_a_cell_counts_only_by_what_its_run_says(text, tmp_path):
 def test_how_a_run_ended_is_read_from_its_folder(done, tmp_path, error, found, judged):
     folder, _ = done
     history = History.load(next((folder / "runs").glob("l2-0.0-*")))
-    with pytest.raises(type(error)), HistoryWriter(tmp_path / "run", history.config, {}, history.references, history.rows()):
+    with pytest.raises(type(error)), HistoryWriter(tmp_path / "run", history.config, {}, history.references):
         raise error
     cell = Cell(history.config, "run", tmp_path)
     assert cell.outcome().status == found
@@ -119,7 +119,7 @@ def test_a_run_that_diverged_is_not_tried_again(done, text, tmp_path, capsys):
     path = plan_file(tmp_path, text, arms="l2-0.0")
     history = History.load(next((folder / "runs").glob("l2-0.0-*")))
     place = tmp_path / "runs" / history.folder.name
-    with pytest.raises(Diverged), HistoryWriter(place, history.config, {}, history.references, history.rows()):
+    with pytest.raises(Diverged), HistoryWriter(place, history.config, {}, history.references):
         raise Diverged("the loss of step 3 is nan")
     assert main(["sweep", str(path), "--runs-dir", str(tmp_path / "runs"), "--device", "cpu"]) == 1
     (line,) = capsys.readouterr().err.splitlines()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import nbformat
 import papermill
 import pytest
@@ -17,6 +18,7 @@ import bitnet
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+VERIFY = ROOT / "notebooks" / "verify.ipynb"
 SMALL = {"hidden": 16, "steps": 8}
 TINY = {
     "verify": SMALL | {"arms": "l2-0.0"},
@@ -105,47 +107,68 @@ def test_the_parameter_files_are_the_briefs_phases():
     assert all(set(values) <= known for values in files.values())
 
 
+def as_options(parameters):
+    return [part for name, value in parameters.items() for part in ("-p", name, value)]
+
+
 def papermill_run(path, folder, *more, cwd=ROOT, runs):
     """Execute a notebook by papermill's command line; verify's report goes to `folder` too."""
     report = ("-p", "report_dir", folder / "report") if path.stem == "verify" else ()
     return run("papermill", path, folder / f"{path.stem}.ipynb", *report, *more, cwd=cwd, BITNET_RUNS=str(runs))
 
 
-@pytest.fixture(scope="module")
-def miniatures(tmp_path_factory):
-    """A folder with every notebook executed in miniature from the root, with -p, and the runs they share."""
-    folder = tmp_path_factory.mktemp("miniatures")
-    for path in NOTEBOOKS:
-        parameters = [part for name, value in TINY[path.stem].items() for part in ("-p", name, value)]
-        done = papermill_run(Path("notebooks") / path.name, folder, *parameters, runs=folder / "runs")
-        assert done.returncode == 0, done.stderr
-    return folder
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory, worker_id):
+    """The runs of all miniatures, shared by the processes that test side by side."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder if worker_id == "master" else folder.parent) / "miniatures" / "runs"
+
+
+@pytest.fixture
+def miniature(runs):
+    """A function of a notebook's path: its miniature, executed once by papermill from the root with -p."""
+
+    def executed(path):
+        done = runs.parent / path.name
+        runs.parent.mkdir(exist_ok=True)
+        with filelock.FileLock(runs.parent / f"{path.stem}.lock"):
+            if not done.exists():
+                folder = runs.parent / f"{path.stem}.tmp"
+                folder.mkdir()
+                result = papermill_run(Path("notebooks") / path.name, folder, *as_options(TINY[path.stem]), runs=runs)
+                assert result.returncode == 0, result.stderr
+                (folder / path.name).rename(done)
+        return done
+
+    return executed
 
 
 @every_notebook
-def test_papermill_with_p_from_the_root(miniatures, path):
-    notebook = read(miniatures / path.name)
+def test_papermill_with_p_from_the_root(miniature, path):
+    notebook = read(miniature(path))
     assert all(cell.execution_count for cell in code_cells(notebook))
     assert "widgets" not in notebook.metadata
     outputs = json.dumps([cell.outputs for cell in code_cells(notebook)])
     assert "FigureWidget" not in outputs, "a live figure in a saved notebook"
 
 
-def test_verify_writes_its_report(miniatures):
-    facts = json.loads((miniatures / "report" / "verdict.json").read_text())
+def test_verify_writes_its_report(miniature, runs):
+    miniature(VERIFY)
+    report = runs.parent / "verify.tmp" / "report"
+    facts = json.loads((report / "verdict.json").read_text())
     assert facts["hidden"] == 16
     assert facts["runs"][0]["complete"]
-    assert (miniatures / "report" / "report.html").exists()
+    assert (report / "report.html").exists()
 
 
 @pytest.mark.parametrize("place", ["notebooks", "elsewhere"])
 @every_notebook
-def test_papermill_with_f_from_other_folders(miniatures, tmp_path, path, place):
+def test_papermill_with_f_from_other_folders(runs, tmp_path, path, place):
     parameters = tmp_path / "params.yaml"
     parameters.write_text(json.dumps(TINY[path.stem]))
     cwd = ROOT / "notebooks" if place == "notebooks" else tmp_path
     source = Path(path.name) if place == "notebooks" else path
-    done = papermill_run(source, tmp_path, "-f", parameters, cwd=cwd, runs=miniatures / "runs")
+    done = papermill_run(source, tmp_path, "-f", parameters, cwd=cwd, runs=runs)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report" / "verdict.json").exists() == (path.stem == "verify")
     assert [p for p in cwd.iterdir() if p.name == "runs"] == []
@@ -185,10 +208,10 @@ def nbval(notebook, runs):
 
 
 @every_notebook
-def test_nbval_passes_and_fails_on_every_broken_claim(miniatures, tmp_path, path):
-    """Beside the notebook as it is: one with a copy of the claims for every line of them, in which that line is changed."""
-    notebook = read(miniatures / path.name)
-    assert nbval(miniatures / path.name, miniatures / "runs").returncode == 0
+def test_nbval_passes_and_fails_on_every_broken_claim(miniature, runs, tmp_path, path):
+    """The notebook as it is, and after its claims a copy of them for every line, in which that line is changed."""
+    notebook = read(miniature(path))
+    cells = len(code_cells(notebook))
     broken = 0
     for index, cell in reversed([*enumerate(notebook.cells)]):
         if cell not in tagged(notebook, "nbval-check-output"):
@@ -203,8 +226,8 @@ def test_nbval_passes_and_fails_on_every_broken_claim(miniatures, tmp_path, path
         notebook.cells[index + 1 : index + 1] = copies
         broken += len(copies)
     nbformat.write(notebook, tmp_path / "broken.ipynb")
-    failed = nbval(tmp_path / "broken.ipynb", miniatures / "runs")
-    assert re.search(r"(\d+) failed", failed.stdout)[1] == str(broken), failed.stdout
+    said = nbval(tmp_path / "broken.ipynb", runs).stdout
+    assert f"{broken} failed, {cells} passed" in said, said
     assert broken >= 2
 
 
@@ -213,17 +236,21 @@ def test_nbval_passes_and_fails_on_every_broken_claim(miniatures, tmp_path, path
     ["import os; os.kill(os.getpid(), 9)", "import sys; sys.exit(0)", "1 / 0", "import threading; threading.Event().wait()"],
     ids=["killed", "exit", "error", "time-out"],
 )
-def test_a_notebook_that_dies_leaves_no_report(miniatures, tmp_path, death):
+def test_a_notebook_that_dies_leaves_no_report(miniature, runs, tmp_path, death):
     """Killed kernel, early exit, failed cell, time-out: whatever papermill calls it, only the last cell's file counts."""
-    notebook = read(miniatures / "verify.ipynb")
+    notebook = read(VERIFY)
     notebook.cells.insert(-1, nbformat.v4.new_code_cell(death))
     nbformat.write(notebook, tmp_path / "dies.ipynb")
+    miniature(VERIFY)
     report = tmp_path / "report"
-    shutil.copytree(miniatures / "report", report)  # of an earlier, finished study
+    shutil.copytree(runs.parent / "verify.tmp" / "report", report)  # of an earlier, finished study
     run(
-        "papermill", tmp_path / "dies.ipynb", tmp_path / "out.ipynb", "-p", "report_dir", report, "--execution-timeout", "60",
-        BITNET_RUNS=str(miniatures / "runs"),
+        "papermill", tmp_path / "dies.ipynb", tmp_path / "out.ipynb", *as_options(TINY["verify"] | {"report_dir": report}),
+        "--execution-timeout", "60", BITNET_RUNS=str(runs),
     )  # fmt: skip
+    reached = code_cells(read(tmp_path / "out.ipynb"))[-2]
+    assert reached.source == death
+    assert reached.execution_count or reached.outputs, "died before its time"
     assert not (report / "verdict.json").exists()
     assert (tmp_path / "report.previous" / "verdict.json").exists()
     assert "no finished report here" in run("bitnet", "verdict", report).stderr
