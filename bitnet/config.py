@@ -98,6 +98,11 @@ class RunConfig:
     def recipe(self) -> Recipe:
         return recipe(self.arm)
 
+    @property
+    def name(self) -> str:
+        """What a reader calls this run: the beginning of its identity."""
+        return f"{self.arm}-h{self.hidden}-t{self.steps}-s{self.seed}"
+
     def model(self, vocab_size: int = GPT2_VOCABULARY) -> BitNetConfig:
         """The sizes of this run's model."""
         return BitNetConfig(
@@ -128,4 +133,4 @@ class RunConfig:
             "precision": precision,
         }
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        return f"{self.arm}-h{self.hidden}-t{self.steps}-s{self.seed}-{digest[:10]}"
+        return f"{self.name}-{digest[:10]}"

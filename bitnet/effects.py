@@ -9,7 +9,7 @@ from bitnet.diversity import COLLAPSED_CONTEXT_INFORMATION
 from bitnet.history import History
 from bitnet.schedule import stage_boundary
 
-__all__ = ["bootstrap_interval", "paired_differences", "recovery"]
+__all__ = ["bootstrap_interval", "final_intervals", "paired_differences", "recovery"]
 
 RESAMPLES = 10_000
 COMPARED = ("val_loss", "effective_tokens", "unique_tokens", "context_information", "top1_share", "seq_rep_4")
@@ -23,6 +23,26 @@ def bootstrap_interval(values: Sequence[float], level: float = 0.95) -> tuple[fl
     drawn = np.random.default_rng(0).choice(np.asarray(values, dtype=float), size=(RESAMPLES, len(values)))
     low, high = np.quantile(drawn.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def final_intervals(histories: Sequence[History], measure: str) -> pd.DataFrame:
+    """A measure at the last step of the complete runs, over seeds: arm, steps, hidden, seeds, mean, low, high, each.
+
+    `low` and `high` are the 95 % bootstrap interval of the mean, `each` the values by seed; arms in the order of the runs.
+    """
+    found: dict[tuple[str, int, int], dict[int, float]] = {}
+    for history in histories:
+        if history.complete:
+            config = history.config
+            values = found.setdefault((config.arm, config.steps, config.hidden), {})
+            values[config.seed] = float(history.measures[measure].iloc[-1])
+    rows = []
+    for (arm, steps, hidden), values in found.items():
+        each = [values[seed] for seed in sorted(values)]
+        rows.append((arm, steps, hidden, len(each), float(np.mean(each)), *bootstrap_interval(each), each))
+    arms = list(dict.fromkeys(row[0] for row in rows))
+    rows.sort(key=lambda row: (arms.index(row[0]), row[1:3]))
+    return pd.DataFrame(rows, columns=["arm", "steps", "hidden", "seeds", "mean", "low", "high", "each"])
 
 
 def paired_differences(

@@ -13,9 +13,9 @@ from bitnet.config import RunConfig
 from bitnet.data import Corpus
 from bitnet.history import History
 from bitnet.plan import Plan, execute
-from bitnet.plots import ARM_COLOURS, TEMPLATE
 from bitnet.progress import ProgressBar
 from bitnet.run import Stop
+from bitnet.style import ARM_COLOURS, TEMPLATE
 from bitnet.train import Record
 
 __all__ = ["LiveTraining", "NotFinished", "someone_looks_on"]

@@ -169,12 +169,12 @@ def last_quarter(history: History) -> pd.DataFrame:
     return history.measures[history.measures.step > total - LAST_QUARTER * (total - boundary)]
 
 
-def judge(histories: Sequence[History]) -> Verdict:
+def judge(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Verdict:
     """Does Stage-2 weight decay 0.0 cure degenerate decoding? The answer, from the runs of `l2-0.0` and their controls.
 
     "works" takes all of: every run of the fix complete, as long as the plan, passing every check, and the broken
-    setting trained at the same size and failing (else nothing was cured). One failing run of full length is enough for
-    "does not work". All else is "inconclusive".
+    setting trained at the same size and failing (else nothing was cured), and no run of either that is `planned` missing.
+    One failing run of full length is enough for "does not work". All else is "inconclusive".
     """
     assessments = tuple(assess(history) for history in histories)
     fix = [a for a in assessments if a.arm == FIX]
@@ -188,6 +188,11 @@ def judge(histories: Sequence[History]) -> Verdict:
         reason = f"{short[0]} of the plan's {PLAN_STEPS} steps were trained, so nothing is decided yet. {why}"
         if all(a.outcome == "fails" for a in assessments):
             reason += " So does every other arm here: at this length the checks cannot tell a failure from a beginning."
+    there = {history.config for history in histories}
+    missing = [run for run in planned if run.arm in (FIX, BROKEN) and run not in there]
+    if missing and answer == "works":
+        first = f"{missing[0].arm} at hidden {missing[0].hidden}, seed {missing[0].seed}"
+        answer, reason = "inconclusive", f"So far: {why} But {len(missing)} planned runs are missing, the first {first}."
     return Verdict(answer, reason, indication, _sub_answers(histories, assessments), _seed_probe(histories), assessments)
 
 

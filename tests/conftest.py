@@ -56,6 +56,11 @@ def tiny_runs(corpus, tmp_path_factory):
 
 
 @pytest.fixture
+def runs(tiny_runs):
+    return [tiny_runs[arm, 0] for arm in ("l2-0.05", "l2-0.0", "adamw-0.0")]
+
+
+@pytest.fixture
 def model_and_reference():
     """A function of sizes: a model in float64, and the keyword arguments and parameters of its plain reference."""
 

@@ -118,24 +118,24 @@ def papermill_run(path, folder, *more, cwd=ROOT, runs):
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory, worker_id):
+def shared_runs(tmp_path_factory, worker_id):
     """The runs of all miniatures, shared by the processes that test side by side."""
     folder = tmp_path_factory.getbasetemp()
     return (folder if worker_id == "master" else folder.parent) / "miniatures" / "runs"
 
 
 @pytest.fixture
-def miniature(runs):
+def miniature(shared_runs):
     """A function of a notebook's path: its miniature, executed once by papermill from the root with -p."""
 
     def executed(path):
-        done = runs.parent / path.name
-        runs.parent.mkdir(exist_ok=True)
-        with filelock.FileLock(runs.parent / f"{path.stem}.lock"):
+        done = shared_runs.parent / path.name
+        shared_runs.parent.mkdir(exist_ok=True)
+        with filelock.FileLock(shared_runs.parent / f"{path.stem}.lock"):
             if not done.exists():
-                folder = runs.parent / f"{path.stem}.tmp"
+                folder = shared_runs.parent / f"{path.stem}.tmp"
                 folder.mkdir()
-                result = papermill_run(Path("notebooks") / path.name, folder, *as_options(TINY[path.stem]), runs=runs)
+                result = papermill_run(Path("notebooks") / path.name, folder, *as_options(TINY[path.stem]), runs=shared_runs)
                 assert result.returncode == 0, result.stderr
                 (folder / path.name).rename(done)
         return done
@@ -152,9 +152,9 @@ def test_papermill_with_p_from_the_root(miniature, path):
     assert "FigureWidget" not in outputs, "a live figure in a saved notebook"
 
 
-def test_verify_writes_its_report(miniature, runs):
+def test_verify_writes_its_report(miniature, shared_runs):
     miniature(VERIFY)
-    report = runs.parent / "verify.tmp" / "report"
+    report = shared_runs.parent / "verify.tmp" / "report"
     facts = json.loads((report / "verdict.json").read_text())
     assert facts["hidden"] == 16
     assert facts["runs"][0]["complete"]
@@ -163,12 +163,12 @@ def test_verify_writes_its_report(miniature, runs):
 
 @pytest.mark.parametrize("place", ["notebooks", "elsewhere"])
 @every_notebook
-def test_papermill_with_f_from_other_folders(runs, tmp_path, path, place):
+def test_papermill_with_f_from_other_folders(shared_runs, tmp_path, path, place):
     parameters = tmp_path / "params.yaml"
     parameters.write_text(json.dumps(TINY[path.stem]))
     cwd = ROOT / "notebooks" if place == "notebooks" else tmp_path
     source = Path(path.name) if place == "notebooks" else path
-    done = papermill_run(source, tmp_path, "-f", parameters, cwd=cwd, runs=runs)
+    done = papermill_run(source, tmp_path, "-f", parameters, cwd=cwd, runs=shared_runs)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report" / "verdict.json").exists() == (path.stem == "verify")
     assert [p for p in cwd.iterdir() if p.name == "runs"] == []
@@ -208,7 +208,7 @@ def nbval(notebook, runs):
 
 
 @every_notebook
-def test_nbval_passes_and_fails_on_every_broken_claim(miniature, runs, tmp_path, path):
+def test_nbval_passes_and_fails_on_every_broken_claim(miniature, shared_runs, tmp_path, path):
     """The notebook as it is, and after its claims a copy of them for every line, in which that line is changed."""
     notebook = read(miniature(path))
     cells = len(code_cells(notebook))
@@ -226,7 +226,7 @@ def test_nbval_passes_and_fails_on_every_broken_claim(miniature, runs, tmp_path,
         notebook.cells[index + 1 : index + 1] = copies
         broken += len(copies)
     nbformat.write(notebook, tmp_path / "broken.ipynb")
-    said = nbval(tmp_path / "broken.ipynb", runs).stdout
+    said = nbval(tmp_path / "broken.ipynb", shared_runs).stdout
     assert f"{broken} failed, {cells} passed" in said, said
     assert broken >= 2
 
@@ -236,17 +236,17 @@ def test_nbval_passes_and_fails_on_every_broken_claim(miniature, runs, tmp_path,
     ["import os; os.kill(os.getpid(), 9)", "import sys; sys.exit(0)", "1 / 0", "import threading; threading.Event().wait()"],
     ids=["killed", "exit", "error", "time-out"],
 )
-def test_a_notebook_that_dies_leaves_no_report(miniature, runs, tmp_path, death):
+def test_a_notebook_that_dies_leaves_no_report(miniature, shared_runs, tmp_path, death):
     """Killed kernel, early exit, failed cell, time-out: whatever papermill calls it, only the last cell's file counts."""
     notebook = read(VERIFY)
     notebook.cells.insert(-1, nbformat.v4.new_code_cell(death))
     nbformat.write(notebook, tmp_path / "dies.ipynb")
     miniature(VERIFY)
     report = tmp_path / "report"
-    shutil.copytree(runs.parent / "verify.tmp" / "report", report)  # of an earlier, finished study
+    shutil.copytree(shared_runs.parent / "verify.tmp" / "report", report)  # of an earlier, finished study
     run(
         "papermill", tmp_path / "dies.ipynb", tmp_path / "out.ipynb", *as_options(TINY["verify"] | {"report_dir": report}),
-        "--execution-timeout", "60", BITNET_RUNS=str(runs),
+        "--execution-timeout", "60", BITNET_RUNS=str(shared_runs),
     )  # fmt: skip
     reached = code_cells(read(tmp_path / "out.ipynb"))[-2]
     assert reached.source == death

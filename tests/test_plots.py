@@ -4,34 +4,30 @@ import json
 import math
 
 import pytest
-from test_verdict import DEAD, history
+from test_verdict import DEAD, HEALTHY, history
 
 from bitnet import ARMS
-from bitnet.arms import GRID, GRID_DECAYS
-from bitnet.decay import predicted_row_norms
 from bitnet.diversity import STATES, rarefaction
-from bitnet.health import ROW_BINS
+from bitnet.effects import bootstrap_interval
 from bitnet.history import MEASURES
 from bitnet.plots import (
-    ARM_COLOURS,
     LABELS,
     diversity_figure,
     entropy_figure,
-    grid_figure,
     loss_figure,
     measure_figure,
-    penalty_figure,
     phase_figure,
     published,
     rarefaction_figure,
-    row_norm_figure,
     seed_probe_figure,
+    size_figure,
     spread_figure,
     state_examples,
-    ternary_figure,
     top_tokens_figure,
 )
+from bitnet.style import ARM_COLOURS
 from bitnet.tables import shown
+from bitnet.weight_plots import penalty_figure, row_norm_figure, ternary_figure
 
 HISTORIES = [history("l2-0.05", stage1=DEAD, stage2=DEAD), history("l2-0.0", stage1=DEAD), history("adamw-0.0")]
 
@@ -88,16 +84,6 @@ def test_every_arm_has_a_colour_and_an_incomplete_run_is_marked():
     assert set(ARM_COLOURS) == set(ARMS)
     figure = loss_figure([history("l2-0.0", status="stopped", until=5000)])
     assert figure.data[0].name == "l2-0.0 (incomplete)"
-
-
-@pytest.fixture
-def runs(tiny_runs):
-    return [tiny_runs[arm, 0] for arm in ("l2-0.05", "l2-0.0", "adamw-0.0")]
-
-
-@pytest.fixture
-def grid(tiny_runs):
-    return [run for (arm, _), run in tiny_runs.items() if arm in GRID]
 
 
 def axes(figure, letter):
@@ -233,65 +219,6 @@ def test_the_spread_of_seeds_is_a_band_around_their_mean(tiny_runs):
     assert not band.showlegend
 
 
-def test_the_grid_is_drawn_by_coefficient_with_one_line_a_kind(grid):
-    figure = grid_figure(grid)
-    last = {h.config.arm: round(float(h.measures.val_loss.iloc[-1]), 4) for h in grid}
-    lines = {trace.name: drawn(trace) for trace in figure.data}
-    none = ("0", last["l2-both-0"])  # stands in both lines of the ternary runs
-    assert lines == {
-        "coupled (Adam + L2), ternary": [none, ("0.1", last["l2-both-0.1"])],
-        "coupled (Adam + L2), full precision": [("0.1", last["fp-l2-both-0.1"])],
-        "decoupled (AdamW), ternary": [none, ("0.1", last["adamw-both-0.1"])],
-        "decoupled (AdamW), full precision": [],
-    }
-    assert list(figure.layout.xaxis.categoryarray) == [f"{d:g}" for d in GRID_DECAYS]
-    assert "(nats)" in figure.layout.yaxis.title.text
-
-
-@pytest.mark.parametrize("build", [row_norm_figure, penalty_figure, ternary_figure])
-def test_panels_are_named_and_marked_one_a_run(runs, build):
-    figure = build(runs)
-    assert [a.text for a in figure.layout.annotations][:3] == ["l2-0.05", "l2-0.0", "adamw-0.0"]
-    assert switches(figure) == [20, 20, 20]
-    shown_in_legend = [trace.name for trace in figure.data if trace.showlegend]
-    assert len(set(shown_in_legend)) == len(shown_in_legend) == len(figure.data) / 3
-    colours = {trace.name: trace.line.color for trace in figure.data}
-    assert all(trace.line.color == colours[trace.name] for trace in figure.data)
-    assert len(set(colours.values())) == len(colours)
-
-
-@pytest.mark.parametrize("which", ["embedding", "head"])
-def test_row_norms_are_drawn_by_frequency_with_the_prediction_of_their_arm_alone(runs, corpus, which):
-    table = predicted_row_norms(runs[1], corpus, which)
-    figure = row_norm_figure(runs, which, [("l2-0.0", table.step.tolist(), table.predicted.tolist())])
-    (predicted,) = (trace for trace in figure.data if trace.name.startswith("predicted"))
-    assert predicted.xaxis == "x2"
-    assert list(predicted.y) == pytest.approx(table.predicted.tolist(), abs=1e-5)
-    measured = [trace for trace in figure.data if trace is not predicted]
-    assert [trace.name for trace in measured] == [f"{name} times" for name in ROW_BINS] * 3
-    for trace, run in zip(measured[::5], runs, strict=True):
-        assert list(trace.y) == pytest.approx(run.health[f"row_norm.{which}.never"].tolist(), rel=1e-4)  # five digits
-    assert which in figure.layout.title.text
-
-
-def test_the_penalty_is_drawn_over_the_gradient_and_not_where_there_is_none(runs):
-    embedding = [trace for trace in penalty_figure(runs).data if trace.name == "embedding"]
-    for trace, run in zip(embedding, runs, strict=True):
-        health = run.health.set_index("step")
-        ratio = health["penalty.embedding"] / health["gradient.embedding"]
-        assert dict(drawn(trace)) == pytest.approx({step: v for step, v in ratio.items() if v}, rel=1e-3)
-    assert max(x for x, _ in drawn(embedding[0])) == 40
-    assert max(x for x, _ in drawn(embedding[1])) == 20  # no decay in Stage 2
-
-
-def test_ternary_shares_are_drawn_in_percent(runs):
-    zeros, flipped, back = ternary_figure(runs).data[:3]
-    assert list(zeros.y) == pytest.approx((100 * runs[0].health.zero).tolist(), abs=1e-3)
-    assert [x for x, _ in drawn(flipped)] == runs[0].health.step.tolist()[1:]  # none before the first
-    assert [x for x, _ in drawn(back)] == runs[0].health.step.tolist()[2:]
-    assert "%" in ternary_figure(runs).layout.yaxis.title.text
-
-
 def test_an_arm_keeps_its_colour_and_full_precision_is_dashed(tiny_runs):
     histories = [tiny_runs["adamw-0.0", 0], tiny_runs["fp-adamw-0.0", 0]]
     for figure in (loss_figure(histories), phase_figure(histories), measure_figure(histories, "top1_share")):
@@ -299,3 +226,22 @@ def test_an_arm_keeps_its_colour_and_full_precision_is_dashed(tiny_runs):
         assert lines["adamw-0.0"].color == ARM_COLOURS["adamw-0.0"]
         assert lines["fp-adamw-0.0"].color == ARM_COLOURS["fp-adamw-0.0"]
         assert (lines["adamw-0.0"].dash, lines["fp-adamw-0.0"].dash) == ("solid", "dash")
+
+
+def test_sizes_are_drawn_with_the_mean_its_interval_and_every_run():
+    five, six, seven = (HEALTHY | {"unique_tokens": n} for n in (500, 600, 700))
+    found = [history("l2-0.0", stage2=five), history("l2-0.0", stage2=six, seed=1), history("l2-0.0", stage2=seven, hidden=512)]
+    line, points = size_figure([*found, history("l2-0.0", hidden=1024, until=5000)], "unique_tokens").data
+    assert (line.x, line.y) == ((256, 512), (550, 700))  # and not 1024, which did not reach its last step
+    low, high = bootstrap_interval([500, 600])
+    assert (line.error_y.arrayminus, line.error_y.array) == ((550 - low, 0), (high - 550, 0))
+    assert [*zip(points.x, points.y, strict=True)] == [(256, 500), (256, 600), (512, 700)]
+
+
+def test_the_seeds_probe_is_drawn_beside_the_four_published_sizes_and_its_ceiling():
+    figure = size_figure([history("l2-0.0"), history("l2-0.0", steps=5000)], "unique_predictions")
+    assert "20" in texts(figure)
+    assert [trace.name for trace in figure.data[::2]] == [
+        "l2-0.0, 5000 steps", "l2-0.0, 20000 steps", "l2-0.0, published (10 000 steps)"
+    ]  # fmt: skip
+    assert dict(zip(figure.data[-1].x, figure.data[-1].y, strict=True)) == {256: 13, 512: 11, 768: 12, 1024: 11}
