@@ -26,6 +26,7 @@ TINY = {
     "wd_fix": SMALL | {"arms": "l2-0.05,l2-0.0", "seeds": "0,1"},
     "root_cause": SMALL | {"decays": "0,0.1", "changes": "l2-blocks-0.0", "probe_positions": 64},
     "decode": SMALL | {"arms": "l2-0.0,adamw-0.0", "new_tokens": 8},
+    "scaling": {"measure": "unique_tokens", "log": False},  # reads the committed runs
 }
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -189,6 +190,10 @@ def test_papermill_with_f_from_other_folders(shared_runs, tmp_path, path, place)
         ("root_cause", "probe_positions", "0", "ParameterError: probe_positions = 0: must be a whole number of at least 1"),
         ("decode", "top_p", "1.5", "ParameterError: top_p = 1.5: must be a number from 1e-06 to 1.0"),
         ("decode", "temperature", "hot", "ParameterError: temperature = 'hot': must be a number of at least 0.0"),
+        ("scaling", "measure", "unique", "ParameterError: measure = 'unique': must be one of"),
+        ("scaling", "log", "sometimes", "ParameterError: log = 'sometimes': must be"),
+        ("scaling", "plan", "nowhere.yaml", "ParameterError: plan = 'nowhere.yaml': cannot be read"),
+        ("scaling", "runs_dir", "nowhere", "HistoryError: nowhere: holds no readable run of this sweep"),
         ("decode", "prompts", "|", "ParameterError: prompts = '|': must be one or more texts"),
     ],
 )
