@@ -14,7 +14,7 @@ NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 1800
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test test-browser lab bench notebooks lint constraints clean
+.PHONY: help setup verify test test-browser lab bench notebooks evidence lint constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -66,6 +66,9 @@ notebooks: $(READY)  ## execute every notebook in place, to commit its outputs
 			--NotebookExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor "$$notebook" \
 			2>runs/notebooks.log || { tail -n 3 runs/notebooks.log; exit 1; }; \
 		rm -rf "$$fresh"; done
+
+evidence: $(READY)  ## publish finished runs of the registered plan in results/, and what they say in the READMEs
+	@$(BIN)/python -m bitnet evidence --publish
 
 lint: $(READY)  ## format and check the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -11,7 +11,7 @@ from bitnet.diversity import Probe, state
 from bitnet.history import History, HistoryError
 from bitnet.linear import BitLinear
 from bitnet.observe import measure
-from bitnet.plan import Plan, execute
+from bitnet.plan import PLAN_STEPS, Plan, execute
 from bitnet.quant import activation_quant, weight_quant
 from bitnet.run import load_model
 from bitnet.train import Record, Trainer
@@ -19,7 +19,7 @@ from bitnet.transformer import BitNetModel
 from bitnet.verdict import Verdict, checklist, final_counts, judge, preflight
 
 __all__ = [
-    "ARMS", "BROKEN", "FIX", "BitLinear", "BitNetConfig", "BitNetModel", "Corpus", "History", "HistoryError",
+    "ARMS", "BROKEN", "FIX", "PLAN_STEPS", "BitLinear", "BitNetConfig", "BitNetModel", "Corpus", "History", "HistoryError",
     "ParameterError", "Plan", "Probe", "Recipe", "Record", "RunConfig", "Trainer", "Verdict", "activation_quant",
     "checklist", "execute", "final_counts", "judge", "load_corpus", "load_model", "measure", "preflight", "state",
     "weight_quant",

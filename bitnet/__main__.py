@@ -1,4 +1,4 @@
-"""`python -m bitnet`: the verdict of a report in the terminal, and sweeps over many runs."""
+"""`python -m bitnet`: the verdict of a report in the terminal, sweeps over many runs, and the account of what they found."""
 
 import argparse
 import sys
@@ -22,14 +22,41 @@ def main(arguments: list[str] | None = None) -> int:
     sweep.add_argument("--precision", default="auto", help="of the products with the vocabulary: auto, float32 or bfloat16")
     sweep.add_argument("--workers", help="runs at once (default: one a core, or one a GPU)")
     sweep.add_argument("--engine", default="pool", help="pool (processes on this machine) or ray (a Ray cluster)")
+    evidence = commands.add_parser("evidence", help="print the account of a plan's runs: table, verdict, what is missing")
+    evidence.add_argument("--plan", default="", help="a sweep's YAML file (default: the registered plan)")
+    evidence.add_argument("--runs-dir", default="", help="where its runs are (default: the committed results/runs)")
+    evidence.add_argument(
+        "--publish", action="store_true", help="first copy finished runs from the runs folder to results/runs, then quote "
+        "the account in README.md and results/README.md",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
+        if options.command == "evidence":
+            return _evidence(options)
         if options.command == "sweep":
             return _sweep(options)
         print_report(options.folder)
     except OneLineError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _evidence(options: argparse.Namespace) -> int:
+    from bitnet.account import account, headline, quote
+    from bitnet.evidence import CHECKOUT, collect, load_plan, survey
+
+    sweep = load_plan(options.plan)
+    if options.publish:
+        for name in collect(sweep, options.runs_dir):
+            print(f"new: results/runs/{name}")
+    histories, _ = survey(sweep, "" if options.publish else options.runs_dir)
+    if not options.publish:
+        print(account(sweep, histories))
+        return 0
+    for document, write in (("README.md", headline), ("results/README.md", account)):
+        changed = quote(CHECKOUT / document, write(sweep, histories))
+        print(f"{document}: {'rewritten' if changed else 'as it was'}")
     return 0
 
 

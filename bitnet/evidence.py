@@ -1,19 +1,18 @@
-"""The evidence: the runs of a folder, the plan they belong to and what it lacks, and both as the lines that documents quote."""
+"""The evidence: the runs of a folder, the plan they belong to, and what it lacks."""
 
-from collections.abc import Sequence
+import shutil
 from pathlib import Path
 
 import pandas as pd
 
 from bitnet.config import RunConfig
-from bitnet.history import History, HistoryError
+from bitnet.history import History, HistoryError, default_runs_dir
 from bitnet.sweep import Sweep
-from bitnet.verdict import final_counts
 
-__all__ = ["evidence_lines", "load_evidence", "load_plan", "missing_lines", "survey"]
+__all__ = ["CHECKOUT", "RESULTS", "collect", "load_evidence", "load_plan", "survey"]
 
-_CHECKOUT = Path(__file__).parent.parent
-_COLUMNS = ("seed's probe", "unique tokens", "effective tokens", "context (nats)", "held-out loss", "state", "checks")
+CHECKOUT = Path(__file__).parent.parent
+RESULTS = CHECKOUT / "results" / "runs"
 
 
 def load_evidence(folder: str | Path = "") -> list[History]:
@@ -21,7 +20,7 @@ def load_evidence(folder: str | Path = "") -> list[History]:
 
     Errors: `HistoryError` where there is none, and for one that is damaged.
     """
-    folder = Path(folder or _CHECKOUT / "results" / "runs").expanduser()
+    folder = Path(folder or RESULTS).expanduser()
     found = [History.load(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
     if not found:
         raise HistoryError(f"{folder}: no committed runs here; they come with a checkout of the project")
@@ -30,7 +29,7 @@ def load_evidence(folder: str | Path = "") -> list[History]:
 
 def load_plan(path: str | Path = "") -> Sweep:
     """The sweep of a plan file (empty: the registered plan of the checkout). Errors: `ParameterError`, one line."""
-    return Sweep.load(path or _CHECKOUT / "params" / "plan.yaml")
+    return Sweep.load(path or CHECKOUT / "params" / "plan.yaml")
 
 
 def survey(sweep: Sweep, folder: str | Path = "") -> tuple[list[History], pd.DataFrame]:
@@ -39,7 +38,7 @@ def survey(sweep: Sweep, folder: str | Path = "") -> tuple[list[History], pd.Dat
     A run that is under way or was cut short is among the histories and says so; one that is not there or is damaged is in
     the table only. Errors: `HistoryError` where there is no run of the sweep at all.
     """
-    folder = Path(folder or _CHECKOUT / "results" / "runs").expanduser()
+    folder = Path(folder or RESULTS).expanduser()
     histories, rows = [], []
     for run in sweep.runs:
         history, said = _find(run, folder)
@@ -68,16 +67,19 @@ def _find(run: RunConfig, folder: Path) -> tuple[History | None, str]:
     return history, said
 
 
-def evidence_lines(histories: Sequence[History]) -> list[str]:
-    """One row of a Markdown table a run: arm, hidden, steps, seed, and what its last evaluation found."""
-    lines = []
-    for row in final_counts(histories).to_dict("records"):
-        run = f"`{row['arm']}` | {row['hidden']} | {row['step']} | {row['seed']}"
-        lines.append(f"| {run} | {' | '.join(str(row[name]) for name in _COLUMNS)} |")
-    return lines
+def collect(sweep: Sweep, runs_dir: str | Path = "", folder: str | Path = "") -> list[str]:
+    """Copy what a finished run of the sweep leaves in `runs_dir`, without its weights, to `folder` (empty: `results/runs`).
 
-
-def missing_lines(sweep: Sweep, histories: Sequence[History]) -> list[str]:
-    """One item of a Markdown list for every run of the plan that is not there complete."""
-    there = {history.config for history in histories if history.complete}
-    return [f"- `{run.arm}`, hidden {run.hidden}, {run.steps} steps, seed {run.seed}" for run in sweep.runs if run not in there]
+    Runs that are there already are left alone. Returns the names of the new ones.
+    """
+    source, folder = Path(runs_dir or default_runs_dir()), Path(folder or RESULTS)
+    there = {path.name for path in folder.glob("*")}
+    new = []
+    for run in sweep.runs:
+        history, _ = _find(run, source)
+        if history and history.complete and history.folder and history.folder.name not in there:
+            partial = folder / f"{history.folder.name}.tmp"
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(history.folder, partial, ignore=shutil.ignore_patterns("*.safetensors", "*.tmp"))
+            new.append(partial.rename(folder / history.folder.name).name)
+    return new

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from bitnet import HistoryError, judge
+from bitnet import HistoryError
+from bitnet.__main__ import main
+from bitnet.account import account, headline, quote
 from bitnet.checks import ParameterError
-from bitnet.evidence import evidence_lines, load_evidence, load_plan, missing_lines, survey
+from bitnet.evidence import collect, load_evidence, load_plan, survey
 from bitnet.history import HistoryWriter
-from bitnet.readings import answers_by_size, readings
 from bitnet.sweep import Sweep
 
 ROOT = Path(__file__).parent.parent
 EVIDENCE, PLAN = load_evidence(), load_plan()
-DOCUMENTS = {name: (ROOT / name).read_text() for name in ("README.md", "results/README.md")}
 
 
 def test_every_committed_run_is_complete_and_belongs_to_the_plan():
@@ -26,34 +26,47 @@ def test_every_committed_run_is_complete_and_belongs_to_the_plan():
         assert history.folder.name == history.manifest["identity"]
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_documents_quote_the_runs_as_they_are(name):
-    rows = [line for line in DOCUMENTS[name].splitlines() if line.startswith("| `")]
-    quoted = [line for line in rows if line.endswith(("passes |", "fails |", "open |"))]
-    assert quoted == evidence_lines(EVIDENCE)
+@pytest.mark.parametrize(("name", "write"), [("README.md", headline), ("results/README.md", account)])
+def test_documents_quote_what_the_runs_say(name, write, tmp_path):
+    copy = tmp_path / "page.md"
+    copy.write_text((ROOT / name).read_text())
+    assert not quote(copy, write(PLAN, EVIDENCE)), "run make evidence"
+    assert quote(copy, "something else")
+    with pytest.raises(ValueError, match="no place for the evidence"):
+        quote(Path(shutil.copy(ROOT / "LOG.md", tmp_path)), "something")
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_documents_quote_the_verdict(name):
-    verdict = judge(EVIDENCE, PLAN.runs)
-    assert f"**{verdict.answer}**: {verdict.reason}" in " ".join(DOCUMENTS[name].split())
+def test_the_account_names_runs_verdicts_readings_and_what_is_missing(tiny_runs):
+    whole, other = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.05", 0]
+    lines = account(Sweep((whole.config, other.config)), [whole]).splitlines()
+    assert "- `l2-0.05`, hidden 8, 40 steps, seed 0" in lines
+    assert len([line for line in lines if line.startswith("| `l2-0.0` | 8 | 40 | 0 | ")]) == 1
+    assert (
+        sum("**inconclusive**: l2-0.0 at hidden 8, seed 0 fails" in line or "**inconclusive**" in line for line in lines) == 2
+    )
+    assert len([line for line in lines if "**not known**" in line]) >= 4
+    assert "Nothing: every run of the plan is there." in account(Sweep((whole.config,)), [whole])
 
 
-def test_the_page_of_evidence_quotes_every_reading():
-    page = " ".join(DOCUMENTS["results/README.md"].split())
-    for row in (*readings(EVIDENCE, PLAN.runs).to_dict("records"), *sub_answers()):
-        assert f"{row['question']} **{row['answer']}**: {row['reason']}." in page
-    for row in answers_by_size(EVIDENCE, PLAN.runs).to_dict("records"):
-        assert f"hidden {row['hidden']}: **{row['answer']}**: {row['reason']}" in page.replace("all sizes:", "hidden all:")
+def test_finished_runs_are_collected_without_their_weights_and_never_replaced(tiny_runs, tmp_path):
+    whole, cut = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.05", 0]
+    (tmp_path / "results").mkdir()
+    with HistoryWriter(tmp_path / "cut" / cut.folder.name, cut.config, {}, cut.references):
+        pass
+    sweep = Sweep((whole.config, cut.config))
+    assert collect(sweep, tmp_path / "cut", tmp_path / "results") == []
+    assert collect(sweep, whole.folder.parent, tmp_path / "results") == [whole.folder.name, cut.folder.name]
+    (copied,) = (path for path in (tmp_path / "results").iterdir() if path.name == whole.folder.name)
+    assert sorted(path.name for path in copied.iterdir()) == [
+        "health.csv", "manifest.json", "measures.csv", "snapshots.jsonl", "trace.csv"
+    ]  # fmt: skip
+    assert load_evidence(tmp_path / "results")[0].complete
+    assert collect(sweep, whole.folder.parent, tmp_path / "results") == []
 
 
-def sub_answers():
-    return [dict(zip(("question", "answer", "reason"), row, strict=True)) for row in judge(EVIDENCE, PLAN.runs).sub_answers]
-
-
-def test_missing_runs_are_listed_as_missing():
-    listed = [line for line in DOCUMENTS["results/README.md"].splitlines() if line.startswith("- `")]
-    assert listed == missing_lines(PLAN, EVIDENCE)
+def test_the_account_in_the_terminal(capsys):
+    assert main(["evidence"]) == 0
+    assert capsys.readouterr().out.strip() == account(PLAN, EVIDENCE)
 
 
 def test_the_committed_files_hold_no_text_of_the_corpus():
