@@ -51,13 +51,17 @@ def continuations_table(
 
 def marked(ids: Sequence[int]) -> str:
     """The text of a continuation as HTML, with every token of a repeated 4-gram marked."""
-    mask = repeated(torch.tensor([list(ids)]), REPEAT_LENGTH)[0].tolist() if len(ids) >= REPEAT_LENGTH else [False] * len(ids)
-    html, start = "", 0
-    while start < len(ids):
-        end = next((i for i in range(start, len(ids)) if mask[i] != mask[start]), len(ids))
-        text = escape(decode(list(ids[start:end]))).replace("\n", "⏎ ")
-        html += f"{_REPEAT}{text}</span>" if mask[start] else text
-        start = end
+    ids = list(ids)
+    mask = repeated(torch.tensor([ids]), REPEAT_LENGTH)[0].tolist() if len(ids) >= REPEAT_LENGTH else [False] * len(ids)
+    whole, html, start = decode(ids), "", 0
+    for end in range(1, len(ids) + 1):
+        if end < len(ids) and mask[end] == mask[end - 1]:
+            continue
+        # A character may lie across the end: its bytes are whole only with the next token's, and it goes there.
+        stop = len(decode(ids[:end]).rstrip("\ufffd")) if end < len(ids) else len(whole)
+        text = escape(whole[start:stop]).replace("\n", "⏎ ")
+        html += f"{_REPEAT}{text}</span>" if mask[end - 1] else text
+        start = stop
     return html
 
 

@@ -1,6 +1,7 @@
 """Small, seeded material for the tests: a corpus with a known structure, and models next to their plain reference."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ VOCABULARY = 2048
 # One thread a process, here and in the commands that tests start: the tests run side by side, one process a core.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+# A job that a shell starts in the background has Ctrl-C ignored; tests that send it would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

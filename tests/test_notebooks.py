@@ -15,6 +15,7 @@ import papermill
 import pytest
 
 import bitnet
+from bitnet.checks import OneLineError
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -175,30 +176,48 @@ def test_papermill_with_f_from_other_folders(shared_runs, tmp_path, path, place)
     assert [p for p in cwd.iterdir() if p.name == "runs"] == []
 
 
-@pytest.mark.parametrize(
-    ("notebook", "name", "value", "line"),
-    [
-        ("verify", "hidden", "250", "ParameterError: hidden = 250: must be a multiple of 8"),
-        ("verify", "hidden", "wide", "ParameterError: hidden = 'wide': must be a whole number of at least 1"),
-        ("verify", "steps", "-1", "ParameterError: steps = -1: must be a whole number of at least 0"),
-        ("verify", "arms", "l2-0.5", "ParameterError: arms = 'l2-0.5': must be one of"),
-        ("verify", "corpus", "wikipedia", "ParameterError: corpus = 'wikipedia': must be one of"),
-        ("collapse", "eval_every", "often", "ParameterError: eval_every = 'often': must be a whole number of at least 0"),
-        ("wd_fix", "seeds", "0,0", "ParameterError: seeds = '0,0': must be one or more different whole numbers"),
-        ("root_cause", "decays", "0.2", "ParameterError: decays = '0.2': must be one of 0, 0.001, 0.01, 0.05, 0.1"),
-        ("root_cause", "changes", "l2-block-0.0", "ParameterError: changes = 'l2-block-0.0': must be one of"),
-        ("root_cause", "probe_positions", "0", "ParameterError: probe_positions = 0: must be a whole number of at least 1"),
-        ("decode", "top_p", "1.5", "ParameterError: top_p = 1.5: must be a number from 1e-06 to 1.0"),
-        ("decode", "temperature", "hot", "ParameterError: temperature = 'hot': must be a number of at least 0.0"),
-        ("scaling", "measure", "unique", "ParameterError: measure = 'unique': must be one of"),
-        ("scaling", "log", "sometimes", "ParameterError: log = 'sometimes': must be"),
-        ("scaling", "plan", "nowhere.yaml", "ParameterError: plan = 'nowhere.yaml': cannot be read"),
-        ("scaling", "runs_dir", "nowhere", "HistoryError: nowhere: holds no readable run of this sweep"),
-        ("decode", "prompts", "|", "ParameterError: prompts = '|': must be one or more texts"),
-    ],
-)
-def test_a_bad_parameter_ends_in_one_line(tmp_path, notebook, name, value, line):
-    path = ROOT / "notebooks" / f"{notebook}.ipynb"
+REFUSALS = [
+    ("verify", "hidden", 250, "ParameterError: hidden = 250: must be a multiple of 8"),
+    ("verify", "hidden", "wide", "ParameterError: hidden = 'wide': must be a whole number of at least 1"),
+    ("verify", "steps", -1, "ParameterError: steps = -1: must be a whole number of at least 0"),
+    ("verify", "arms", "l2-0.5", "ParameterError: arms = 'l2-0.5': must be one of"),
+    ("verify", "corpus", "wikipedia", "ParameterError: corpus = 'wikipedia': must be one of"),
+    ("collapse", "eval_every", "often", "ParameterError: eval_every = 'often': must be a whole number of at least 0"),
+    ("wd_fix", "seeds", "0,0", "ParameterError: seeds = '0,0': must be one or more different whole numbers"),
+    ("root_cause", "decays", 0.2, "ParameterError: decays = '0.2': must be one of 0, 0.001, 0.01, 0.05, 0.1"),
+    ("root_cause", "changes", "l2-block-0.0", "ParameterError: changes = 'l2-block-0.0': must be one of"),
+    ("root_cause", "probe_positions", 0, "ParameterError: probe_positions = 0: must be a whole number of at least 1"),
+    ("decode", "top_p", 1.5, "ParameterError: top_p = 1.5: must be a number from 1e-06 to 1.0"),
+    ("decode", "temperature", "hot", "ParameterError: temperature = 'hot': must be a number of at least 0.0"),
+    ("scaling", "measure", "unique", "ParameterError: measure = 'unique': must be one of"),
+    ("scaling", "log", "sometimes", "ParameterError: log = 'sometimes': must be"),
+    ("scaling", "plan", "nowhere.yaml", "ParameterError: plan = 'nowhere.yaml': cannot be read"),
+    ("scaling", "runs_dir", "nowhere", "HistoryError: nowhere: holds no readable run of this sweep"),
+    ("decode", "prompts", "|", "ParameterError: prompts = '|': must be one or more texts"),
+]
+
+
+@pytest.mark.parametrize(("notebook", "name", "value", "line"), REFUSALS)
+def test_a_bad_parameter_is_refused_in_one_line_before_any_work(tmp_path, monkeypatch, notebook, name, value, line):
+    """The notebook's own cells up to its run, as they stand, in this process."""
+    monkeypatch.setenv("BITNET_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("bitnet.plots.set_renderer", lambda: None)
+    names = {}
+    with pytest.raises(OneLineError) as refusal:
+        for cell in code_cells(read(ROOT / "notebooks" / f"{notebook}.ipynb")):
+            assert "histories = await" not in cell.source, "not refused before the run"
+            exec(cell.source, names)
+            if "parameters" in cell.metadata.get("tags", []):
+                assert name in names
+                names[name] = value
+    assert f"{type(refusal.value).__name__}: {refusal.value}".startswith(line)
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "runs").exists()
+
+
+@every_notebook
+def test_papermill_ends_in_that_line(tmp_path, path):
+    _, name, value, line = next(case for case in REFUSALS if case[0] == path.stem)
     done = papermill_run(path, tmp_path, "-p", name, value, runs=tmp_path / "runs")
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith(line)

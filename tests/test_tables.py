@@ -7,7 +7,7 @@ import pytest
 
 from bitnet.observe import Snapshot
 from bitnet.tables import continuations_table, marked, next_tokens_table, shown, top_tokens_table
-from bitnet.tokenizer import encode
+from bitnet.tokenizer import decode, encode
 
 (SCRIPT,) = encode(["<script>alert(1)</script>"])
 (PLAIN,) = encode([" the quick brown fox jumps over it"])
@@ -94,3 +94,10 @@ def test_text_too_short_to_repeat_is_shown_plainly(length, text):
 def test_line_breaks_in_a_continuation_do_not_break_the_table():
     (ids,) = encode([" one\ntwo"])
     assert marked(ids) == " one⏎ two"
+
+
+def test_a_character_of_several_tokens_is_not_torn_at_a_mark():
+    (ids,) = encode([" a b c d a b c d\U0001f9c0 end"])  # the cheese takes several tokens, and no mark ends within it
+    for cut in range(8, len(ids) + 1):
+        html = marked([*ids[:cut], *ids[:cut]])
+        assert unescape(re.sub(r"<[^>]*>", "", html)) == decode([*ids[:cut], *ids[:cut]])
