@@ -195,7 +195,7 @@ def top_tokens_figure(histories: Sequence[History], step: int | None = None, tok
     return figure
 
 
-def spread_figure(histories: Sequence[History], measure: str, title: str = "") -> go.Figure:
+def spread_figure(histories: Sequence[History], measure: str, title: str = "", log: bool = False) -> go.Figure:
     """A measure over training: one line an arm, the mean over its seeds, in a band from the least to the greatest seed."""
     label, _ = LABELS[measure]
     figure = go.Figure()
@@ -211,7 +211,8 @@ def spread_figure(histories: Sequence[History], measure: str, title: str = "") -
             legendgroup=arm, mode="lines+markers", line={"color": colour, "width": 2, "dash": dash(arm)}, marker={"size": 5},
         )  # fmt: skip
     mark_switch(figure, histories)
-    dress(figure, title or label, "update (step)", label)
+    dress(figure, title or label, "update (step)", label + (", log scale" if log else ""))
+    figure.update_yaxes(type="log" if log else "linear")
     return figure
 
 

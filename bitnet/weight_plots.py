@@ -80,7 +80,7 @@ def penalty_figure(histories: Sequence[History]) -> go.Figure:
             _panel_line(figure, column, history, group, ratio, colour)
     dress(figure, "Penalty over gradient: above 1 the penalty decides the direction (no point where decay is 0)", None, None)
     figure.update_xaxes(title="update (step)")
-    figure.update_yaxes(type="log", dtick=1)
+    figure.update_yaxes(type="log", exponentformat="power", minor_showgrid=False)
     figure.update_yaxes(title="penalty / gradient (log scale)", col=1)
     return figure
 

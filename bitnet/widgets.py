@@ -18,12 +18,18 @@ __all__ = ["Explorer", "explore"]
 
 
 def explore(histories: Sequence[History], corpus: Corpus, live: bool | None = None) -> go.Figure:
-    """Show the explorer in an open notebook; return a static figure of the last step, to stay in the saved notebook."""
+    """Show the explorer in an open notebook; return a static figure of the last step, to stay in the saved notebook.
+
+    The figure shows the first run of each arm and size, four at most.
+    """
     if someone_looks_on() if live is None else live:
         from IPython.display import display
 
         display(Explorer(histories, corpus).box)
-    return top_tokens_figure(histories[:4])
+    first: dict[tuple[str, int], History] = {}
+    for history in histories:
+        first.setdefault((history.config.arm, history.config.hidden), history)
+    return top_tokens_figure(list(first.values())[:4])
 
 
 class Explorer:

@@ -274,9 +274,9 @@ def test_a_notebook_that_dies_leaves_no_report(miniature, shared_runs, tmp_path,
         "papermill", tmp_path / "dies.ipynb", tmp_path / "out.ipynb", *as_options(TINY["verify"] | {"report_dir": report}),
         "--execution-timeout", "60", BITNET_RUNS=str(shared_runs),
     )  # fmt: skip
-    reached = code_cells(read(tmp_path / "out.ipynb"))[-2]
-    assert reached.source == death
-    assert reached.execution_count or reached.outputs, "died before its time"
+    before, dying = code_cells(read(tmp_path / "out.ipynb"))[-3:-1]
+    assert dying.source == death
+    assert before.execution_count, "died before its time"
     assert not (report / "verdict.json").exists()
     assert (tmp_path / "report.previous" / "verdict.json").exists()
     assert "no finished report here" in run("bitnet", "verdict", report).stderr

@@ -67,12 +67,11 @@ def test_the_explorers_slider_moves_the_marker_and_changes_the_tokens(lab):
     lab.screenshot("explorer-last-step", output)
 
     handle.focus()
-    for _ in range(2):
+    moved = last_step
+    for _ in range(2):  # one at a time: each is seen to arrive before the next
         handle.press("ArrowLeft")
-    page.wait_for_function(
-        "([plot, last]) => plot.layout.shapes.at(-1).x0 < last", arg=[plot.element_handle(), last_step]
-    )  # fmt: skip
-    moved = plot.evaluate(marker)
+        page.wait_for_function("([plot, at]) => plot.layout.shapes.at(-1).x0 < at", arg=[plot.element_handle(), moved])
+        moved = plot.evaluate(marker)
     panels.filter(has_text=f"step {moved}:").nth(1).wait_for()
     after = panels.all_inner_texts()
     assert all(now != then for now, then in zip(after, before, strict=True))
