@@ -16,6 +16,7 @@ from bitnet.sweep import Sweep
 
 ROOT = Path(__file__).parent.parent
 EVIDENCE, PLAN = load_evidence(), load_plan()
+IN_ORDER = survey(PLAN)[0]
 
 
 def test_every_committed_run_is_complete_and_belongs_to_the_plan():
@@ -30,7 +31,7 @@ def test_every_committed_run_is_complete_and_belongs_to_the_plan():
 def test_documents_quote_what_the_runs_say(name, write, tmp_path):
     copy = tmp_path / "page.md"
     copy.write_text((ROOT / name).read_text())
-    assert not quote(copy, write(PLAN, EVIDENCE)), "run make evidence"
+    assert not quote(copy, write(PLAN, IN_ORDER)), "run make evidence"
     assert quote(copy, "something else")
     with pytest.raises(ValueError, match="no place for the evidence"):
         quote(Path(shutil.copy(ROOT / "LOG.md", tmp_path)), "something")
@@ -66,7 +67,7 @@ def test_finished_runs_are_collected_without_their_weights_and_never_replaced(ti
 
 def test_the_account_in_the_terminal(capsys):
     assert main(["evidence"]) == 0
-    assert capsys.readouterr().out.strip() == account(PLAN, EVIDENCE)
+    assert capsys.readouterr().out.strip() == account(PLAN, IN_ORDER)
 
 
 def test_the_committed_files_hold_no_text_of_the_corpus():
