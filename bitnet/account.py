@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
+from bitnet.arms import FIX
+from bitnet.effects import final_intervals
 from bitnet.history import History
 from bitnet.plan import PLAN_STEPS
 from bitnet.readings import answers_by_size, readings
 from bitnet.sweep import Sweep
-from bitnet.verdict import final_counts, judge
+from bitnet.verdict import checklist, final_counts, judge
 
 __all__ = ["account", "headline", "quote", "runs_table"]
 
@@ -16,6 +20,7 @@ _COLUMNS = {
     "effective tokens": "effective tokens", "context (nats)": "context (nats)", "held-out loss": "held-out loss",
     "state": "state", "checks": "checks",
 }  # fmt: skip
+_OVER_SEEDS = ("unique_tokens", "effective_tokens", "context_information", "val_loss")
 
 
 def headline(sweep: Sweep, histories: Sequence[History]) -> str:
@@ -28,16 +33,18 @@ def headline(sweep: Sweep, histories: Sequence[History]) -> str:
 
 
 def account(sweep: Sweep, histories: Sequence[History]) -> str:
-    """Everything that can be computed: the runs, the verdict by size, the sub-questions, the readings, what is missing."""
+    """Everything that can be computed of the runs, from their last evaluations to the verdict and what is missing."""
     verdict = judge(histories, sweep.runs)
     sizes = answers_by_size(histories, sweep.runs).to_dict("records")
     parts = [
         "### Runs", runs_table(histories),
+        "### Over seeds", _over_seeds(histories),
         "### Verdict", f"**{verdict.answer}**: {verdict.reason}",
         "\n".join(f"- hidden {row['hidden']}: **{row['answer']}**: {row['reason']}" for row in sizes if row["hidden"] != "all"),
         "### The brief's sub-questions",
         "\n".join(f"{i}. {asked} **{answer}**: {reason}." for i, (asked, answer, reason) in enumerate(verdict.sub_answers, 1)),
         f"What the seed's own probe would have said: {verdict.seed_probe}",
+        "### The brief's checklist", _checklist(histories),
         "### The other registered readings",
         "\n".join(
             f"- {row['question']} **{row['answer']}**: {row['reason']}."
@@ -51,11 +58,41 @@ def account(sweep: Sweep, histories: Sequence[History]) -> str:
 def runs_table(histories: Sequence[History]) -> str:
     """One row a run: arm, hidden, steps, seed, and what its last evaluation found."""
     ceiling = histories[0].references["unique_tokens_ceiling"]
-    heads = ["arm", "hidden", "steps", "seed", *(head.format(ceiling=ceiling) for head in _COLUMNS.values())]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for row in final_counts(histories).to_dict("records"):
-        cells = [f"`{row['arm']}`", row["hidden"], row["step"], row["seed"], *(row[name] for name in _COLUMNS)]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+    counts = final_counts(histories)
+    counts["steps"] = counts.step
+    heads = {name: head.format(ceiling=ceiling) for name, head in _COLUMNS.items()}
+    return _table(counts[["arm", "hidden", "steps", "seed", *heads]].rename(columns=heads))
+
+
+def _over_seeds(histories: Sequence[History]) -> str:
+    """Mean and interval of the last evaluation, for what was trained with several seeds."""
+    table = final_intervals(histories, _OVER_SEEDS[0])[["arm", "hidden", "steps", "seeds"]]
+    for measure in _OVER_SEEDS:
+        found = final_intervals(histories, measure)
+        table[measure] = [f"{row.mean:.3g} [{row.low:.3g}, {row.high:.3g}]" for row in found.itertuples()]
+    table = table[table.seeds > 1]
+    if not len(table):
+        return "One seed each so far: no interval."
+    return f"Mean [95 % bootstrap interval of the mean] at the last step.\n\n{_table(table)}"
+
+
+def _checklist(histories: Sequence[History]) -> str:
+    """The brief's checkpoints of every full-length run of the fix."""
+    runs = [h for h in histories if h.complete and h.config.arm == FIX and h.config.steps >= PLAN_STEPS]
+    if not runs:
+        return f"No complete run of {FIX}."
+    table = pd.concat(checklist(h).assign(hidden=h.config.hidden, seed=h.config.seed) for h in runs)
+    first = ["hidden", "seed"]
+    said = "The brief's steps 5k and 6k belong to a run of 10 000 steps; here they are placed as far from the switch."
+    return f"Runs of `{FIX}`. {said}\n\n{_table(table[first + [c for c in table if c not in first]])}"
+
+
+def _table(frame: pd.DataFrame) -> str:
+    """A Markdown table; arms are set as code."""
+    lines = [f"| {' | '.join(frame.columns)} |", "|---" * len(frame.columns) + "|"]
+    for row in frame.to_dict("records"):
+        cells = [f"`{cell}`" if name == "arm" else str(cell) for name, cell in row.items()]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -49,6 +49,26 @@ def test_the_account_names_runs_verdicts_readings_and_what_is_missing(tiny_runs)
     assert "Nothing: every run of the plan is there." in account(Sweep((whole.config,)), [whole])
 
 
+def test_the_account_shows_intervals_only_where_there_are_several_seeds(tiny_runs):
+    one, two = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.0", 1]
+    sweep = Sweep((one.config, two.config))
+    assert "One seed each so far: no interval." in account(sweep, [one])
+    (line,) = (line for line in account(sweep, [one, two]).splitlines() if line.startswith("| `l2-0.0` | 8 | 40 | 2 |"))
+    losses = sorted(float(h.measures.val_loss.iloc[-1]) for h in (one, two))
+    assert line.endswith(f"| {sum(losses) / 2:.3g} [{losses[0]:.3g}, {losses[1]:.3g}] |")
+
+
+def test_the_account_answers_the_checklist_for_full_length_runs_of_the_fix_only(tiny_runs):
+    short = tiny_runs["l2-0.0", 0]
+    assert "No complete run of l2-0.0." in account(Sweep((short.config,)), [short])
+    lines = account(PLAN, IN_ORDER).splitlines()
+    full = [h for h in IN_ORDER if h.complete and h.config.arm == "l2-0.0" and h.config.steps == 20_000]
+    for history in full:
+        start = f"| {history.config.hidden} | {history.config.seed} | after the switch | 11000 | more than 8 (recovery) |"
+        (line,) = (line for line in lines if line.startswith(start))
+        assert f" {int(history.at(11_000)['unique_predictions'])} |" in line
+
+
 def test_finished_runs_are_collected_without_their_weights_and_never_replaced(tiny_runs, tmp_path):
     whole, cut = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.05", 0]
     (tmp_path / "results").mkdir()
