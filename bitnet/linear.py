@@ -1,8 +1,8 @@
 """BitLinear: a linear layer that sees ternary weights and 8-bit activations."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bitnet.product import linear
 from bitnet.quant import activation_quant, weight_quant
 
 __all__ = ["BitLinear"]
@@ -24,5 +24,5 @@ class BitLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(x)
         if not self.quantize:
-            return F.linear(x, self.weight)
-        return F.linear(activation_quant(x), weight_quant(self.weight))
+            return linear(x, self.weight)
+        return linear(activation_quant(x), weight_quant(self.weight))
