@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bitnet import Corpus
+from bitnet import Corpus, backend
 from bitnet.backend import choose
 from bitnet.config import BitNetConfig, RunConfig
 from bitnet.run import run
@@ -26,6 +26,20 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def offline(monkeypatch):
     """No test waits for a network."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(
+    params=[
+        "BLAS",
+        pytest.param(
+            "oneDNN", marks=pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+        ),
+    ]
+)
+def road(request, monkeypatch):
+    """By which road float32 products go, whatever this machine would choose."""
+    monkeypatch.setattr(backend, "_amd_with_avx512", lambda: request.param == "oneDNN")
+    return request.param
 
 
 def synthetic_corpus() -> Corpus:

@@ -23,7 +23,16 @@ def test_loss_and_gradients_are_those_of_autograd(vocabulary, smoothing):
     torch.testing.assert_close(by_weight, weight.grad)
 
 
-def test_logits_are_the_matrix_product():
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_in_float32_by_either_road(road, smoothing):
+    torch.manual_seed(0)
+    features, weight, targets = torch.randn(31, 16), torch.randn(70, 16), torch.randint(0, 70, (31,))
+    exact = head_loss(features.double(), weight.double(), targets, smoothing)
+    for found, expected in zip(head_loss(features, weight, targets, smoothing), exact, strict=True):
+        torch.testing.assert_close(found, expected.float())
+
+
+def test_logits_are_the_matrix_product(road):
     features, weight = torch.randn(5, 8), torch.randn(CPU_COLUMNS + 7, 8)
     torch.testing.assert_close(head_logits(features, weight), features @ weight.T)
 

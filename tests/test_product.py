@@ -6,14 +6,6 @@ import torch
 from bitnet import backend
 from bitnet.product import linear, product, through_onednn
 
-ROADS = ["BLAS", pytest.param("oneDNN", marks=pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="no oneDNN"))]
-
-
-@pytest.fixture(params=ROADS)
-def road(request, monkeypatch):
-    monkeypatch.setattr(backend, "_amd_with_avx512", lambda: request.param == "oneDNN")
-    return request.param
-
 
 def test_products_of_plain_and_transposed_matrices(road):
     torch.manual_seed(0)

@@ -113,7 +113,7 @@ def test_a_run_may_be_stopped_again_and_again(uninterrupted, corpus, tmp_path):
 
 
 @pytest.mark.parametrize("arm", ["adamw-0.0", "fp-l2-0.0", "l2-blocks-0.0"])
-def test_every_optimizer_state_survives(corpus, tmp_path, arm):
+def test_every_optimizer_state_survives(corpus, tmp_path, arm, road):
     config = RunConfig(arm, hidden=32, layers=1, heads=2, steps=24, probe_positions=100)
     whole, resumed = Trainer(config, corpus, CPU), Trainer(config, corpus, CPU)
     for step in range(1, 25):

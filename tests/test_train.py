@@ -51,13 +51,13 @@ def test_every_kind_of_arm_follows_the_reference_across_the_switch(corpus, arm):
         torch.testing.assert_close(value, p[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_the_first_update_is_the_reference_to_float32_rounding(corpus):
+def test_the_first_update_is_the_reference_to_float32_rounding(corpus, road):
     trainer, _, plain_step = trainer_and_reference(corpus, "fp-l2-0.0", steps=24, dtype=torch.float32)
     assert trainer.update(1).item() == pytest.approx(plain_step(1), rel=1e-6)
 
 
 @pytest.mark.parametrize("arm", ["l2-0.0", "adamw-0.0", "fp-adamw-0.0"])
-def test_300_float32_updates_deviate_from_the_reference_as_rounding_does(corpus, arm):
+def test_300_float32_updates_deviate_from_the_reference_as_rounding_does(corpus, arm, road):
     """Across the switch. A ternary network turns rounding into real differences: a value that crosses a threshold moves
     by a whole level. So the yardstick is the reference itself with its initial weights moved by up to an eighth of a
     unit in the last place; the trainer may deviate three times as much in the mean, plus the rounding of a loss (1e-5).
