@@ -8,6 +8,8 @@ READY_FOR_BROWSER := $(VENV)/.ready-for-browser
 REPORT := runs/quick
 # A process a core, each with one thread, which two cores get through fastest.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
+# The library's tests often wait for a process of their own: one more than there are cores keeps these busy.
+PROCESSES := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 5)))
 # Claims are compared in the cells tagged nbval-check-output; the kernel must be this environment's.
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 1800
 
@@ -40,7 +42,7 @@ verify: $(READY)  ## answer the question with a quick plan, print the verdict, w
 	@echo "  runs/verify-quick.ipynb  the executed notebook"
 
 test: $(READY)  ## run the tests: the library's with pytest, the notebooks' with nbval
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist worksteal
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT \
 		&& OMP_NUM_THREADS=1 BITNET_RUNS="$$runs" $(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist loadfile $(NBVAL) notebooks
 
@@ -50,7 +52,7 @@ $(READY_FOR_BROWSER): $(READY)
 
 # Pictures of what was seen are left in runs/screenshots. Here a missing browser is a failure, elsewhere a skipped test.
 test-browser: $(READY_FOR_BROWSER)  ## open the notebooks in JupyterLab with a Chromium: run, explore, stop, resume
-	@BITNET_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser
+	@BITNET_REQUIRE_BROWSER=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist worksteal tests/browser
 
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir notebooks
