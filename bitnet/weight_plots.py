@@ -78,7 +78,7 @@ def penalty_figure(histories: Sequence[History]) -> go.Figure:
         for group, colour in zip(("embedding", "head", "ternary"), CASE_COLOURS, strict=False):
             ratio = (history.health[f"penalty.{group}"] / history.health[f"gradient.{group}"]).replace(0, math.nan)
             _panel_line(figure, column, history, group, ratio, colour)
-    dress(figure, "Penalty over gradient: above 1 the penalty decides the direction (no point where decay is 0)", None, None)
+    dress(figure, "Penalty over gradient: above 1 the penalty decides the direction", None, None)
     figure.update_xaxes(title="update (step)")
     figure.update_yaxes(type="log", exponentformat="power", minor_showgrid=False)
     figure.update_yaxes(title="penalty / gradient (log scale)", col=1)
