@@ -107,8 +107,8 @@ def onednn_is_faster() -> bool:
 
 @cache
 def _amd_with_avx512() -> bool:
-    onednn, avx512 = torch.backends.mkldnn.is_available(), torch.backends.cpu.get_cpu_capability() == "AVX512"
-    return onednn and avx512 and "AMD" in _processor()
+    onednn = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return onednn and torch.backends.cpu.get_cpu_capability() == "AVX512" and "AMD" in _processor()
 
 
 def _processor() -> str:

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from bitnet.backend import onednn_is_faster
 
@@ -29,6 +30,7 @@ class _Linear(torch.autograd.Function):
         return product(x.flatten(0, -2), weight).view(*x.shape[:-1], len(weight))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         x, weight = ctx.saved_tensors
         rows = grad.flatten(0, -2)
