@@ -58,18 +58,17 @@ def account(sweep: Sweep, histories: Sequence[History]) -> str:
 def runs_table(histories: Sequence[History]) -> str:
     """One row a run: arm, hidden, steps, seed, and what its last evaluation found."""
     ceiling = histories[0].references["unique_tokens_ceiling"]
-    counts = final_counts(histories)
-    counts["steps"] = counts.step
     heads = {name: head.format(ceiling=ceiling) for name, head in _COLUMNS.items()}
-    return _table(counts[["arm", "hidden", "steps", "seed", *heads]].rename(columns=heads))
+    counts = final_counts(histories)[["arm", "hidden", "step", "seed", *heads]]
+    return _table(counts.rename(columns=heads | {"step": "steps"}))
 
 
 def _over_seeds(histories: Sequence[History]) -> str:
     """Mean and interval of the last evaluation, for what was trained with several seeds."""
-    table = final_intervals(histories, _OVER_SEEDS[0])[["arm", "hidden", "steps", "seeds"]]
-    for measure in _OVER_SEEDS:
-        found = final_intervals(histories, measure)
-        table[measure] = [f"{row.mean:.3g} [{row.low:.3g}, {row.high:.3g}]" for row in found.itertuples()]
+    found = {measure: final_intervals(histories, measure) for measure in _OVER_SEEDS}
+    table = found[_OVER_SEEDS[0]][["arm", "hidden", "steps", "seeds"]]
+    for measure, intervals in found.items():
+        table[measure] = [f"{row.mean:.3g} [{row.low:.3g}, {row.high:.3g}]" for row in intervals.itertuples()]
     table = table[table.seeds > 1]
     if not len(table):
         return "One seed each so far: no interval."

@@ -15,10 +15,8 @@ CPU_ALIGNMENT = 16
 
 def head_logits(features: Tensor, weight: Tensor) -> Tensor:
     """features [N, H] @ weight [V, H]^T -> logits [N, V], at least in float32."""
-    if through_onednn(features):
-        return product(features, weight)
-    if features.device.type != "cpu" or features.dtype != torch.float32:
-        logits = features @ weight.T
+    if features.device.type != "cpu" or features.dtype != torch.float32 or through_onednn(features):
+        logits = product(features, weight)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
     padded = -(-len(weight) // CPU_ALIGNMENT) * CPU_ALIGNMENT
     logits = features.new_empty(len(features), padded)[:, : len(weight)]
@@ -33,8 +31,8 @@ def head_loss(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mean cross-entropy (nats) of targets [N] under the logits, with its gradients by features [N, H] and weight [V, H].
 
-    The gradient by the logits is softmax minus target distribution, so that one buffer of [N, V] serves the whole step
-    where autograd would keep several. With smoothing e the target distribution is (1 - e) onehot + e / V
+    The gradient by the logits is softmax minus target distribution, so that one buffer of [N, V] beside the logits
+    serves the whole step where autograd would keep several. With smoothing e the target distribution is (1 - e) onehot + e / V
     (Szegedy et al. 2016, section 7). `dtype` is that of the three matrix products; what they return, and all between
     them, is in the type of `features`.
     """

@@ -72,7 +72,10 @@ def row_norm_figure(
 
 
 def penalty_figure(histories: Sequence[History]) -> go.Figure:
-    """Norm of the penalty wd * W over the norm of the loss gradient, by group of weights (log scale), one panel a run."""
+    """Norm of the penalty wd * W over the norm of the loss gradient, by group of weights (log scale), one panel a run.
+
+    There is no point where the decay is 0.
+    """
     figure = _panels(histories)
     for column, history in enumerate(histories, start=1):
         for group, colour in zip(("embedding", "head", "ternary"), CASE_COLOURS, strict=False):
