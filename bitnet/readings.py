@@ -1,6 +1,7 @@
 """The registered readings of results/PLAN.md beside the verdict: the kind of decay, quantization, the coefficient, the size."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,7 @@ __all__ = ["RIVAL", "answers_by_size", "coefficient", "kind_of_decay", "lost_at_
 
 RIVAL = "adamw-0.0"  # the same coefficients as the fix, decoupled
 FULL_PRECISION = "fp-l2-0.0"
-COMPARED = ("val_loss", "effective_tokens", "context_information")
+COMPARED = {"val_loss": "held-out loss", "effective_tokens": "effective tokens", "context_information": "context (nats)"}
 
 Reading = tuple[str, str]  # answer, reason
 
@@ -73,15 +74,23 @@ def quantization(histories: Sequence[History], planned: Sequence[RunConfig] = ()
 
 
 def coefficient(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Reading:
-    """Whether fix and broken setting differ at the last step: "yes" if all pairs agree in sign on all three measures."""
-    table = paired_differences(histories, FIX, BROKEN, COMPARED)
-    if not len(table):
-        return "not known", f"no size and seed at which {BROKEN} and {FIX} are both complete"
-    agree = table["same sign"].tolist()
-    answer = "yes" if all(agree) else "no" if not any(agree) else "mixed"
+    """Whether fix and broken setting differ at the last step: "yes" if all pairs agree in sign on all measures."""
     groups = sorted(set(_complete(histories, FIX)) & set(_complete(histories, BROKEN)))
-    reason = "; ".join(f"{row['measure']} {row['each']}" for row in table.to_dict("records"))
-    return _so_far(answer, groups, planned, (BROKEN, FIX)), f"{FIX} minus {BROKEN}, pair by pair: {reason}"
+    if not groups:
+        return "not known", f"no size and seed at which {BROKEN} and {FIX} are both complete"
+    agree = paired_differences(histories, FIX, BROKEN, tuple(COMPARED))["same sign"].tolist()
+    parts = []
+    for hidden in sorted({at[0] for at in groups}):
+        table = paired_differences([h for h in histories if h.config.hidden == hidden], FIX, BROKEN, tuple(COMPARED))
+        parts.append(f"hidden {hidden}: {', '.join(_difference(row) for row in table.to_dict('records'))}")
+    answer = "yes" if all(agree) else "no" if not any(agree) else "mixed"
+    return _so_far(answer, groups, planned, (BROKEN, FIX)), f"{FIX} minus {BROKEN}, pair by pair: {'; '.join(parts)}"
+
+
+def _difference(row: dict[str, Any]) -> str:
+    """One row of `paired_differences` in words: each pair's difference, and what they amount to if there are several."""
+    interval = f" (mean {row[f'{FIX} minus {BROKEN}']:+.3g}, 95 % interval {row['from']:+.3g} to {row['to']:+.3g})"
+    return f"{COMPARED[row['measure']]} {row['each']}{interval if row['pairs'] > 1 else ''}"
 
 
 def answers_by_size(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 
@@ -202,7 +202,8 @@ def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> tuple[st
         return "inconclusive", f"No run of {FIX}, the fix, was given."
     failing = sorted((a for a in fix if a.outcome == "fails"), key=lambda a: -a.steps)
     if failing:
-        return "does not work", f"{_label(failing[0])} fails on {_reasons(failing[0], False)}."
+        others = f" {len(fix) - len(failing)} of {len(fix)} runs of {FIX} do not fail." if len(fix) > len(failing) else ""
+        return "does not work", f"{_label(failing[0])} fails on {_reasons(failing[0], False)}.{others}"
     unusable = [a for a in (*fix, *broken) if a.outcome in ("unfinished", "invalid")]
     if unusable:
         return "inconclusive", f"{_label(unusable[0])} is {unusable[0].outcome}: {_reasons(unusable[0], False)}."
@@ -252,7 +253,7 @@ def _same_at_every_size(outcomes: dict[int, set[str]]) -> tuple[str, str]:
 
 
 def _more_changes(histories: Sequence[History], assessments: Sequence[Assessment]) -> tuple[str, str]:
-    """Whether the fix alone is enough, and which other arm did better."""
+    """Whether the fix alone is enough, and which other arm did better, each beside the fix of its own size, length and seed."""
     done = [(h, a) for h, a in zip(histories, assessments, strict=True) if h.complete]
     fix = [(h, a) for h, a in done if a.arm == FIX]
     if not fix:
@@ -260,13 +261,21 @@ def _more_changes(histories: Sequence[History], assessments: Sequence[Assessment
     stage1 = [s for h, _ in fix for s in h.states[(h.measures.step > 1) & (h.measures.step <= stage_boundary(h.config.steps))]]
     lost = sum(s in ("dead", "collapsed") for s in stage1)
     parts = [f"Stage 1 of {FIX} is dead or collapsed at {lost} of {len(stage1)} evaluations"]
-    fix_loss = min(h.rows()[-1]["val_loss"] for h, _ in fix)
-    better = sorted({a.arm for h, a in done if a.arm != FIX and h.rows()[-1]["val_loss"] < fix_loss})
-    parts.append(f"lower final held-out loss than {FIX} ({fix_loss:.2f}): {', '.join(better) or 'no other arm here'}")
-    passing = sorted({a.arm for _, a in done if a.outcome == "passes"})
-    parts.append(f"passes every check: {', '.join(passing) or 'no arm here'}")
+    fix_losses = {h.config: h.rows()[-1]["val_loss"] for h, _ in fix}
+    lower, passes = defaultdict(list), defaultdict(list)
+    for h, a in done:
+        passes[a.arm].append(a.outcome == "passes")
+        if a.arm != FIX and (pair := replace(h.config, arm=FIX)) in fix_losses:
+            lower[a.arm].append(h.rows()[-1]["val_loss"] < fix_losses[pair])
+    parts.append(f"lower final held-out loss than {FIX} at the same size and seed: {_counted(lower)}")
+    parts.append(f"passes every check: {_counted(passes)}")
     enough = all(a.outcome == "passes" for _, a in fix) and not lost
     return "no" if enough else "yes", "; ".join(parts)
+
+
+def _counted(found: dict[str, list[bool]]) -> str:
+    """The arms of which it holds at least once, with how often."""
+    return ", ".join(f"{arm} ({sum(holds)} of {len(holds)})" for arm, holds in sorted(found.items()) if any(holds)) or "no arm"
 
 
 def _seed_probe(histories: Sequence[History]) -> str:

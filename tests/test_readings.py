@@ -52,6 +52,18 @@ def test_the_coefficient_matters_if_all_pairs_agree_in_sign():
     assert coefficient(pair[:1])[0] == "not known"
 
 
+def test_the_coefficient_is_read_within_a_size_with_an_interval_over_its_seeds():
+    def pair(hidden, seed, loss):
+        after = HEALTHY | {"val_loss": loss, "effective_tokens": 20.0, "context_information": 1.0}
+        return [history("l2-0.05", hidden=hidden, seed=seed, stage2=after), history("l2-0.0", hidden=hidden, seed=seed)]
+
+    answer, reason = coefficient([*pair(256, 0, 6.5), *pair(256, 1, 7.5), *pair(512, 0, 8.5)])
+    assert answer == "yes"
+    assert "hidden 256: held-out loss -1, -2 (mean -1.5, 95 % interval -2 to -1), effective tokens +40, +40" in reason
+    assert reason.endswith("hidden 512: held-out loss -3, effective tokens +40, context (nats) +1")
+    assert coefficient([*pair(256, 0, 6.5), *pair(512, 0, 4.5)])[0] == "mixed"  # the sizes differ in sign
+
+
 def test_missing_runs_of_the_plan_make_an_answer_provisional():
     planned = [RunConfig(arm, seed=seed) for arm in ("l2-0.05", "l2-0.0", "adamw-0.0", "fp-l2-0.0") for seed in (0, 1)]
     runs = [BROKEN, FIX, RIVAL, history("fp-l2-0.0", stage1=DEAD)]

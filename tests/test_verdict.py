@@ -81,6 +81,7 @@ def test_one_failing_seed_is_enough():
     verdict = judge([BROKEN, history("l2-0.0"), history("l2-0.0", seed=1, stage2=DEAD)])
     assert verdict.answer == "does not work"
     assert "seed 1" in verdict.reason
+    assert "1 of 2 runs of l2-0.0 do not fail" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -162,6 +163,18 @@ def test_sub_answers():
     differing = judge([BROKEN, history("l2-0.0"), history("l2-0.0", hidden=512, stage2=DEAD)])
     assert differing.sub_answers[0][1] == "no"
     assert differing.sub_answers[1][1] == "no"
+
+
+def test_other_arms_are_compared_with_the_fix_of_their_own_size_and_seed():
+    better, middling, worse = (HEALTHY | {"val_loss": loss} for loss in (5.0, 5.2, 6.0))
+    runs = [
+        BROKEN, history("l2-0.0"), history("l2-0.0", hidden=512, stage2=better),
+        history("adamw-0.0", stage2=middling), history("adamw-0.0", hidden=512, stage2=middling),
+        history("no-decay", stage2=worse), history("adamw-0.05", seed=3, stage2=better),
+    ]  # fmt: skip
+    said = judge(runs).sub_answers[2][2]
+    assert "lower final held-out loss than l2-0.0 at the same size and seed: adamw-0.0 (1 of 2);" in said
+    assert "passes every check: adamw-0.0 (2 of 2), adamw-0.05 (1 of 1), l2-0.0 (2 of 2), no-decay (1 of 1)" in said
 
 
 def test_what_the_seeds_probe_would_have_said():
