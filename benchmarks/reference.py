@@ -1,4 +1,4 @@
-"""The seed's model and recipe as plainly as the equations allow: the oracle of the tests, the baseline of the benchmark.
+"""The brief's model and recipe as plainly as the equations allow: the oracle of the tests, the baseline of the benchmark.
 
 Nothing here is imported from `bitnet`, and nothing here is clever. Parameters live in one dictionary under the
 seed's names, every equation stands on a line of its own, and training is `zero_grad, backward, clip, step` with

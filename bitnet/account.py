@@ -16,7 +16,7 @@ from bitnet.verdict import checklist, final_counts, judge
 __all__ = ["account", "headline", "quote", "runs_table"]
 
 _COLUMNS = {
-    "seed's probe": "seed's probe (of 20)", "unique tokens": "unique tokens (of {ceiling:.0f})",
+    "brief's probe": "brief's probe (of 20)", "unique tokens": "unique tokens (of {ceiling:.0f})",
     "effective tokens": "effective tokens", "context (nats)": "context (nats)", "held-out loss": "held-out loss",
     "state": "state", "checks": "checks",
 }  # fmt: skip
@@ -43,7 +43,7 @@ def account(sweep: Sweep, histories: Sequence[History]) -> str:
         "\n".join(f"- hidden {row['hidden']}: **{row['answer']}**: {row['reason']}" for row in sizes if row["hidden"] != "all"),
         "### The brief's sub-questions",
         "\n".join(f"{i}. {asked} **{answer}**: {reason}." for i, (asked, answer, reason) in enumerate(verdict.sub_answers, 1)),
-        f"What the seed's own probe would have said: {verdict.seed_probe}",
+        f"What the brief's own probe would have said: {verdict.brief_probe}",
         "### The brief's checklist", _checklist(histories),
         "### The other registered readings",
         "\n".join(

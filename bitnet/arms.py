@@ -11,7 +11,7 @@ BROKEN, FIX = "l2-0.05", "l2-0.0"  # the two settings the brief compares
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a run is optimised (the seed's recipe, unless overridden).
+    """How a run is optimised (the brief's recipe, unless overridden).
 
     `optimizer` "adam" couples the decay into the gradient (L2; Kingma & Ba 2015), "adamw" applies it to the weight
     itself (Loshchilov & Hutter 2019, algorithm 2). Learning rates and decays are per update; `clip_norm` bounds the

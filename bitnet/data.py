@@ -148,7 +148,7 @@ def _wikipedia_articles(dump: Path) -> list[str]:
 
 
 def _wikitext() -> list[str]:
-    """The seed's corpus, from the hub or from the copy that an earlier visit left."""
+    """The brief's corpus, from the hub or from the copy that an earlier visit left."""
     import datasets
 
     try:

@@ -14,8 +14,8 @@ from bitnet.decode import distinct_n, seq_rep_n
 
 __all__ = ["CONTINUATION", "OPENING", "STATES", "Probe", "continuation_measures", "measure_logits", "rarefaction", "state"]
 
-# The seed's probe: the argmax after 20 prompts of 8 uniformly random tokens. It cannot count above 20.
-SEED_PROMPTS, SEED_PROMPT_LENGTH = 20, 8
+# The brief's probe: the argmax after 20 prompts of 8 uniformly random tokens. It cannot count above 20.
+BRIEF_PROMPTS, BRIEF_PROMPT_LENGTH = 20, 8
 PROBE_SEED = 20  # fixed, so that every run of every seed is asked the same prompts
 # Passages that a model is asked to continue, within the length that the seed trains at.
 PASSAGES, OPENING, CONTINUATION = 32, 8, 24
@@ -35,7 +35,7 @@ STATES = ("dead", "collapsed", "learning", "diverse")
 
 @dataclass(frozen=True)
 class Probe:
-    """The fixed questions put to a model: `windows` [n, S] of held-out text, the seed's `prompts` [20, 8], and `passages`.
+    """The fixed questions put to a model: `windows` [n, S] of held-out text, the brief's `prompts` [20, 8], and `passages`.
 
     Every window yields S - 1 positions with a known next token. Of each passage [32, 32] of held-out text the first 8
     tokens are given, to be continued. `references` are the values that give the measures
@@ -53,7 +53,7 @@ class Probe:
         windows = _spread(corpus.held_out, length, math.ceil(positions / (length - 1)))
         passages = _spread(corpus.held_out, OPENING + CONTINUATION, PASSAGES)
         generator = torch.Generator().manual_seed(PROBE_SEED)
-        prompts = torch.randint(0, corpus.vocab_size, (SEED_PROMPTS, SEED_PROMPT_LENGTH), generator=generator)
+        prompts = torch.randint(0, corpus.vocab_size, (BRIEF_PROMPTS, BRIEF_PROMPT_LENGTH), generator=generator)
         return cls(windows, prompts, passages, corpus.unigram)
 
     @cached_property
@@ -62,7 +62,7 @@ class Probe:
         targets = self.windows[:, 1:].flatten()
         counts = torch.bincount(targets, minlength=len(self.unigram)).double()
         return {
-            "unique_predictions_ceiling": SEED_PROMPTS,
+            "unique_predictions_ceiling": BRIEF_PROMPTS,
             "unique_tokens_ceiling": min(targets.numel(), len(self.unigram)),
             "human_unique_tokens": int((counts > 0).sum()),
             "human_effective_tokens": _effective(counts),

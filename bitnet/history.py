@@ -1,4 +1,4 @@
-"""The history of a run: one folder with its manifest, its trace in the seed's format, and its measures."""
+"""The history of a run: one folder with its manifest, its trace in the brief's format, and its measures."""
 
 import csv
 import datetime

@@ -44,7 +44,7 @@ def measure(model: BitNetModel, probe: Probe) -> dict[str, float]:
 def observe(model: BitNetModel, probe: Probe) -> tuple[dict[str, float], Snapshot]:
     """The measures of a model by their standard names, and a snapshot of what it says.
 
-    `unique_predictions` is the seed's probe: distinct argmax after 20 random prompts. `seq_rep_4`, `distinct_1` and
+    `unique_predictions` is the brief's probe: distinct argmax after 20 random prompts. `seq_rep_4`, `distinct_1` and
     `distinct_2` are of greedy continuations of the probe's 32 passages. For the others see `measure_logits`.
     """
     weight = model.lm_head.weight

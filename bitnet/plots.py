@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bitnet.diversity import COLLAPSED_CONTEXT_INFORMATION, DEAD_ENTROPY_SHARE, SEED_PROMPTS, STATES, rarefaction
+from bitnet.diversity import BRIEF_PROMPTS, COLLAPSED_CONTEXT_INFORMATION, DEAD_ENTROPY_SHARE, STATES, rarefaction
 from bitnet.effects import final_intervals
 from bitnet.history import History
 from bitnet.observe import Snapshot
@@ -17,9 +17,8 @@ from bitnet.tables import shown
 from bitnet.verdict import FAILS_BAR, WORKS_BAR
 
 __all__ = [
-    "LABELS", "diversity_figure", "entropy_figure", "loss_figure", "measure_figure", "phase_figure", "published",
-    "rarefaction_figure", "seed_probe_figure", "set_renderer", "size_figure", "spread_figure", "state_examples",
-    "top_tokens_figure",
+    "LABELS", "brief_probe_figure", "diversity_figure", "entropy_figure", "loss_figure", "measure_figure", "phase_figure",
+    "published", "rarefaction_figure", "set_renderer", "size_figure", "spread_figure", "state_examples", "top_tokens_figure",
 ]  # fmt: skip
 
 # Which of our arms a published run followed.
@@ -36,7 +35,7 @@ LABELS = {
     "context_information": ("context information (nats)", None),
     "predictive_entropy": ("predictive entropy (nats)", "ln_vocabulary"),
     "val_loss": ("held-out cross-entropy (nats)", "unigram_loss"),
-    "unique_predictions": ("distinct of 20 (the seed's probe)", "unique_predictions_ceiling"),
+    "unique_predictions": ("distinct of 20 (the brief's probe)", "unique_predictions_ceiling"),
     "seq_rep_4": ("repeated 4-grams in continuations (seq-rep-4)", "human_seq_rep_4"),
     "distinct_1": ("distinct tokens in continuations (distinct-1)", "human_distinct_1"),
     "distinct_2": ("distinct 2-grams in continuations (distinct-2)", "human_distinct_2"),
@@ -65,8 +64,8 @@ def diversity_figure(histories: Sequence[History], title: str = "Distinct tokens
     return figure
 
 
-def seed_probe_figure(
-    histories: Sequence[History], title: str = "The seed's probe: distinct argmax after 20 random prompts"
+def brief_probe_figure(
+    histories: Sequence[History], title: str = "The brief's probe: distinct argmax after 20 random prompts"
 ) -> go.Figure:
     """`unique_predictions` over training with its ceiling of 20, and the published points of the same arms and size."""
     figure = _curves(histories, "unique_predictions", title, "distinct of 20")
@@ -137,7 +136,7 @@ def phase_figure(histories: Sequence[History], title: str = "Dead, collapsed, le
 def rarefaction_figure(
     cases: Sequence[tuple[str, Snapshot]], title: str = "What a probe of n positions would have counted"
 ) -> go.Figure:
-    """Expected distinct winners against probe size (both log), one line a snapshot, with the ceiling n and the seed's 20."""
+    """Expected distinct winners against probe size (both log), one line a snapshot, with the ceiling n and the brief's 20."""
     figure = go.Figure()
     total = sum(times * tokens for times, tokens in cases[0][1].abundances)
     sizes = sorted({n for k in range(4) for n in (10**k, 2 * 10**k, 5 * 10**k) if n <= total} | {total})
@@ -146,9 +145,9 @@ def rarefaction_figure(
     for (name, snapshot), colour in zip(cases, CASE_COLOURS, strict=False):
         counts = [round(rarefaction(snapshot.abundances, n), 2) for n in sizes]
         figure.add_scatter(x=sizes, y=counts, name=name, mode="lines+markers", line={"color": colour, "width": 2})
-    figure.add_vline(SEED_PROMPTS, line={"color": "#888", "dash": "dot"})
-    figure.add_annotation(x=math.log10(SEED_PROMPTS), y=1, yref="paper", yanchor="bottom", showarrow=False,
-                          text=f"the seed's probe: {SEED_PROMPTS}", font={"color": "#666"})  # fmt: skip
+    figure.add_vline(BRIEF_PROMPTS, line={"color": "#888", "dash": "dot"})
+    figure.add_annotation(x=math.log10(BRIEF_PROMPTS), y=1, yref="paper", yanchor="bottom", showarrow=False,
+                          text=f"the brief's probe: {BRIEF_PROMPTS}", font={"color": "#666"})  # fmt: skip
     level(figure, WORKS_BAR, f"the brief: works above {WORKS_BAR}", log=True)
     dress(figure, title, "positions asked (log scale)", "distinct winners (log scale)")
     figure.update_xaxes(type="log")

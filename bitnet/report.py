@@ -15,12 +15,12 @@ from rich.table import Table
 
 from bitnet.history import History, HistoryError
 from bitnet.plan import Plan
-from bitnet.plots import diversity_figure, loss_figure, seed_probe_figure
+from bitnet.plots import brief_probe_figure, diversity_figure, loss_figure
 from bitnet.verdict import Finding, Verdict, checklist, final_counts
 
 __all__ = ["print_report", "read_report", "retire_report", "write_report"]
 
-_TERMINAL_COLUMNS = ("seed's probe", "unique tokens", "effective tokens", "held-out loss", "state")
+_TERMINAL_COLUMNS = ("brief's probe", "unique tokens", "effective tokens", "held-out loss", "state")
 
 QUESTION = "Does Stage-2 weight decay 0.0 cure degenerate decoding in BitNet b1.58 training?"
 
@@ -104,7 +104,7 @@ def print_report(folder: str | Path, console: Console | None = None) -> None:
     console.print(f"\n[bold]{facts['question']}\n{facts['answer'].upper()}[/bold]: {facts['reason']}\n")
     for question, answer, reason in facts["sub_answers"]:
         console.print(f"- {question} [bold]{answer}[/bold]: {reason}")
-    console.print(f"- The seed's own probe: {facts['seed_probe']}\n")
+    console.print(f"- The brief's own probe: {facts['brief_probe']}\n")
     for name, what in (("report.html", "opens offline in a browser"), ("verdict.json", ""), ("traces", "what each run left")):
         console.print(f"  {Path(folder) / name}  {what}".rstrip(), soft_wrap=True)
 
@@ -113,7 +113,7 @@ def _page(plan: Plan, histories: Sequence[History], findings: Sequence[Finding],
     """The report as one HTML page, plotly's script included once; every text in it is escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((files("bitnet") / "report.html.j2").read_text(encoding="utf-8"))
-    figures = [diversity_figure(histories), loss_figure(histories), seed_probe_figure(histories)]
+    figures = [diversity_figure(histories), loss_figure(histories), brief_probe_figure(histories)]
     return template.render(
         question=QUESTION,
         plan=plan,

@@ -17,7 +17,7 @@ def stage_boundary(total: int) -> int:
 
 
 def learning_rate(step: int, total: int, peak: float) -> float:
-    """The seed's two-stage schedule (BitNet b1.58 training tips, section 2), continuous over the whole run.
+    """The brief's two-stage schedule (BitNet b1.58 training tips, section 2), continuous over the whole run.
 
     peak * t / w during warm-up, then linear from peak to 2/3 peak at the boundary, then linear to peak / 1000 at T.
     """

@@ -1,4 +1,4 @@
-"""The seed's BitNet b1.58 language model: a small Llama-like decoder whose block projections are BitLinear."""
+"""The brief's BitNet b1.58 language model: a small Llama-like decoder whose block projections are BitLinear."""
 
 import torch
 import torch.nn.functional as F
@@ -114,7 +114,7 @@ class Block(nn.Module):
 class BitNetModel(nn.Module):
     """Token ids [B, S] -> logits [B, S, V].
 
-    Parameter names and shapes are the seed's, so that its state dicts load with `strict=True`. Initialisation is
+    Parameter names and shapes are the brief's, so that its state dicts load with `strict=True`. Initialisation is
     PyTorch's own: standard normal embeddings, Kaiming-uniform (a = sqrt 5) projections, ones for the norms. Embedding
     and head are not quantized and not tied.
     """

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bitnet.arms import ARMS, BROKEN, FIX
 from bitnet.config import RunConfig
-from bitnet.diversity import DIVERSE_UNIQUE_TOKENS, SEED_PROMPTS
+from bitnet.diversity import BRIEF_PROMPTS, DIVERSE_UNIQUE_TOKENS
 from bitnet.history import History
 from bitnet.plan import PLAN_STEPS
 from bitnet.schedule import MAX_WARMUP, checkpoints, stage_boundary, warmup_steps
@@ -66,7 +66,7 @@ class Verdict:
     reason: str
     indication: str
     sub_answers: tuple[tuple[str, str, str], ...]  # question, answer, reason
-    seed_probe: str
+    brief_probe: str
     assessments: tuple[Assessment, ...]
 
     def to_dict(self) -> dict[str, object]:
@@ -94,15 +94,15 @@ def preflight(runs: Sequence[RunConfig], corpus_facts: dict[str, object], vocab_
     if config.probe_positions <= WORKS_BAR:
         say("warning", "probe ceiling", f"{config.probe_positions} positions cannot count above the bar of {WORKS_BAR}")
     say(
-        "note", "the seed's probe",
-        f"{SEED_PROMPTS} prompts count to {SEED_PROMPTS} at most, below the bar of {WORKS_BAR}: no run could ever pass it; "
+        "note", "the brief's probe",
+        f"{BRIEF_PROMPTS} prompts count to {BRIEF_PROMPTS} at most, below the bar of {WORKS_BAR}: no run could ever pass it; "
         "it is shown, and not used",
     )  # fmt: skip
     epochs = steps * config.batch_size * config.sequence_length / int(str(corpus_facts["train_tokens"]))
     if epochs > 1:
         say("note", "data", f"the text is shorter than the run and will be read {epochs:.1f} times")
     if warmup_steps(steps) < MAX_WARMUP:
-        say("warning", "schedule", f"warm-up takes {warmup_steps(steps)} steps instead of the seed's {MAX_WARMUP}")
+        say("warning", "schedule", f"warm-up takes {warmup_steps(steps)} steps instead of the brief's {MAX_WARMUP}")
     say(
         "note", "checkpoints",
         f"the stage switch of this run is after step {boundary}; the brief's steps 5k and 6k belong to a 10k run, so its "
@@ -193,7 +193,7 @@ def judge(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Ve
     if missing and answer == "works":
         first = f"{missing[0].arm} at hidden {missing[0].hidden}, seed {missing[0].seed}"
         answer, reason = "inconclusive", f"So far: {why} But {len(missing)} planned runs are missing, the first {first}."
-    return Verdict(answer, reason, indication, _sub_answers(histories, assessments), _seed_probe(histories), assessments)
+    return Verdict(answer, reason, indication, _sub_answers(histories, assessments), _brief_probe(histories), assessments)
 
 
 def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> tuple[str, str]:
@@ -278,7 +278,7 @@ def _counted(found: dict[str, list[bool]]) -> str:
     return ", ".join(f"{arm} ({sum(holds)} of {len(holds)})" for arm, holds in sorted(found.items()) if any(holds)) or "no arm"
 
 
-def _seed_probe(histories: Sequence[History]) -> str:
+def _brief_probe(histories: Sequence[History]) -> str:
     """What the brief's own probe and bars say of the fix, taken literally."""
     counts = [int(h.rows()[-1]["unique_predictions"]) for h in histories if h.config.arm == FIX and h.complete]
     if not counts:
@@ -286,15 +286,15 @@ def _seed_probe(histories: Sequence[History]) -> str:
     shown = ", ".join(map(str, counts))
     said = "does not work" if min(counts) < FAILS_BAR else "neither bar reached"
     return (
-        f"{shown} of {SEED_PROMPTS} distinct: {said} by the brief's bars (>{WORKS_BAR} works, <{FAILS_BAR} does not). "
-        f"{SEED_PROMPTS} prompts cannot reach {WORKS_BAR}, and a dead network scores highest on them."
+        f"{shown} of {BRIEF_PROMPTS} distinct: {said} by the brief's bars (>{WORKS_BAR} works, <{FAILS_BAR} does not). "
+        f"{BRIEF_PROMPTS} prompts cannot reach {WORKS_BAR}, and a dead network scores highest on them."
     )
 
 
 def checklist(history: History) -> pd.DataFrame:
     """The plan's checkpoints of one run: what the brief expected there, and what was measured."""
     expected = {
-        "early in Stage 1": "16-20 of 20 on the seed's probe",
+        "early in Stage 1": "16-20 of 20 on the brief's probe",
         "end of Stage 1": "about 2 (collapse)",
         "after the switch": "more than 8 (recovery)",
         "middle of Stage 2": "stays up",
@@ -306,7 +306,7 @@ def checklist(history: History) -> pd.DataFrame:
         row: dict[str, object] = {"checkpoint": name, "step": step, "the brief expects": expected[name]}
         if found := history.at(step):
             row |= {
-                f"seed's probe (of {SEED_PROMPTS})": int(found["unique_predictions"]),
+                f"brief's probe (of {BRIEF_PROMPTS})": int(found["unique_predictions"]),
                 f"unique tokens (of {ceiling:.0f})": int(found["unique_tokens"]),
                 "held-out loss": round(found["val_loss"], 2),
             }
@@ -324,7 +324,7 @@ def final_counts(histories: Sequence[History]) -> pd.DataFrame:
         last = history.rows()[-1]
         rows.append({
             "arm": history.config.arm, "hidden": history.config.hidden, "seed": history.config.seed, "step": int(last["step"]),
-            "seed's probe": int(last["unique_predictions"]), "unique tokens": int(last["unique_tokens"]),
+            "brief's probe": int(last["unique_predictions"]), "unique tokens": int(last["unique_tokens"]),
             "effective tokens": round(last["effective_tokens"], 1), "top-1 share": round(last["top1_share"], 2),
             "context (nats)": round(last["context_information"], 2), "held-out loss": round(last["val_loss"], 2),
             "state": history.states.iloc[-1], "checks": assess(history).outcome,

@@ -122,7 +122,7 @@ def test_refusals(tmp_path):
     assert "did you mean 'wikipedia-sample'" in refused("wikipedia", tmp_path)
 
 
-def test_the_seeds_corpus_without_the_hub_says_what_to_do(tmp_path, monkeypatch):
+def test_the_briefs_corpus_without_the_hub_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     message = refused("wikitext-2", tmp_path)
     assert "Hugging Face hub" in message

@@ -7,7 +7,7 @@ from bitnet import ParameterError
 from bitnet.decode import continue_prompts, distinct_n, prompt_ids, repeated, sampling_distribution, seq_rep_n
 
 SIZES = {
-    "the seed's shape": {},
+    "the brief's shape": {},
     "grouped KV heads": {"num_heads": 4, "num_kv_heads": 2},
     "one KV head": {"num_heads": 8, "num_kv_heads": 1},
     "full precision": {"quantize": False},

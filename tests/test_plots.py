@@ -12,6 +12,7 @@ from bitnet.effects import bootstrap_interval
 from bitnet.history import MEASURES
 from bitnet.plots import (
     LABELS,
+    brief_probe_figure,
     diversity_figure,
     entropy_figure,
     loss_figure,
@@ -19,7 +20,6 @@ from bitnet.plots import (
     phase_figure,
     published,
     rarefaction_figure,
-    seed_probe_figure,
     size_figure,
     spread_figure,
     state_examples,
@@ -36,7 +36,7 @@ def texts(figure):
     return " | ".join(a.text for a in figure.layout.annotations)
 
 
-@pytest.mark.parametrize("build", [diversity_figure, loss_figure, seed_probe_figure])
+@pytest.mark.parametrize("build", [diversity_figure, loss_figure, brief_probe_figure])
 def test_every_figure_names_its_axes_arms_and_switch(build):
     figure = build(HISTORIES)
     assert {"l2-0.05", "l2-0.0", "adamw-0.0"} <= {trace.name for trace in figure.data}
@@ -62,7 +62,7 @@ def test_the_loss_figure_draws_a_dead_network_and_the_unigram_model():
 
 def test_published_points_are_overlaid_where_they_apply():
     def overlaid(histories):
-        return [trace for trace in seed_probe_figure(histories).data if "published" in trace.name]
+        return [trace for trace in brief_probe_figure(histories).data if "published" in trace.name]
 
     (trace,) = overlaid(HISTORIES)
     assert list(trace.x) == [1000 * i for i in range(1, 11)]
@@ -173,7 +173,7 @@ def test_the_rarefaction_figure_starts_at_one_and_ends_at_the_count(runs):
     assert (curve.x[-1], curve.y[-1]) == (310, runs[0].measures.unique_tokens.iloc[-1])
     at = dict(zip(curve.x, curve.y, strict=True))
     assert at[20] == pytest.approx(rarefaction(said.abundances, 20), abs=0.01)
-    assert "the seed's probe: 20" in texts(figure)
+    assert "the brief's probe: 20" in texts(figure)
     assert "works above 50" in texts(figure)
     assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
 
@@ -238,7 +238,7 @@ def test_sizes_are_drawn_with_the_mean_its_interval_and_every_run():
     assert [*zip(points.x, points.y, strict=True)] == [(256, 500), (256, 600), (512, 700)]
 
 
-def test_the_seeds_probe_is_drawn_beside_the_four_published_sizes_and_its_ceiling():
+def test_the_briefs_probe_is_drawn_beside_the_four_published_sizes_and_its_ceiling():
     figure = size_figure([history("l2-0.0"), history("l2-0.0", steps=5000)], "unique_predictions")
     assert "20" in texts(figure)
     assert [trace.name for trace in figure.data[::2]] == [

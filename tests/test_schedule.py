@@ -1,4 +1,4 @@
-"""The schedule: the seed's values, continuity, end points, and the placing of the plan's checkpoints."""
+"""The schedule: the brief's values, continuity, end points, and the placing of the plan's checkpoints."""
 
 import pytest
 from hypothesis import given

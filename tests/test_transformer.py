@@ -1,4 +1,4 @@
-"""The model against its plain reference, and the seed's parameter names."""
+"""The model against its plain reference, and the brief's parameter names."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from bitnet import BitLinear, BitNetConfig, BitNetModel
 from bitnet.transformer import Cache
 
 SIZES = {
-    "the seed's shape": {},
+    "the brief's shape": {},
     "grouped KV heads": {"num_heads": 4, "num_kv_heads": 2},
     "one KV head": {"num_heads": 8, "num_kv_heads": 1},
     "full precision": {"quantize": False},

@@ -144,11 +144,11 @@ def test_a_short_run_in_which_all_arms_fail_says_so():
 
 def test_a_probe_that_cannot_reach_the_bar_cannot_pass():
     run = history("l2-0.0")
-    seeds_probe = History(
+    briefs_probe = History(
         run.config, "complete", run.measures.assign(unique_tokens=20), REFERENCES | {"unique_tokens_ceiling": 20.0}
     )
-    assert judge([BROKEN, seeds_probe]).answer != "works"
-    assert not {c.name: c.passed for c in assess(seeds_probe).checks}["the probe can count to the bar"]
+    assert judge([BROKEN, briefs_probe]).answer != "works"
+    assert not {c.name: c.passed for c in assess(briefs_probe).checks}["the probe can count to the bar"]
 
 
 def test_sub_answers():
@@ -177,9 +177,9 @@ def test_other_arms_are_compared_with_the_fix_of_their_own_size_and_seed():
     assert "passes every check: adamw-0.0 (2 of 2), adamw-0.05 (1 of 1), l2-0.0 (2 of 2), no-decay (1 of 1)" in said
 
 
-def test_what_the_seeds_probe_would_have_said():
-    assert judge([BROKEN, history("l2-0.0")]).seed_probe.startswith("4 of 20 distinct: does not work")
-    dead = judge([BROKEN, history("l2-0.0", stage2=DEAD)]).seed_probe
+def test_what_the_briefs_probe_would_have_said():
+    assert judge([BROKEN, history("l2-0.0")]).brief_probe.startswith("4 of 20 distinct: does not work")
+    dead = judge([BROKEN, history("l2-0.0", stage2=DEAD)]).brief_probe
     assert dead.startswith("19 of 20 distinct: neither bar reached")
 
 
@@ -207,7 +207,7 @@ def subjects(runs, level=None):
 def test_preflight_of_the_brief_itself():
     """The brief as it stands: one arm, one seed, coupled decay, a text read four times."""
     found = subjects([RunConfig("l2-0.0")])
-    assert {"the seed's probe", "data", "checkpoints", "coupled decay", "control", "seeds"} <= found
+    assert {"the brief's probe", "data", "checkpoints", "coupled decay", "control", "seeds"} <= found
     assert "length" not in found
     assert "schedule" not in found
 
