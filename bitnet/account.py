@@ -18,9 +18,12 @@ __all__ = ["account", "headline", "quote", "runs_table"]
 _COLUMNS = {
     "brief's probe": "brief's probe (of 20)", "unique tokens": "unique tokens (of {ceiling:.0f})",
     "effective tokens": "effective tokens", "context (nats)": "context (nats)", "held-out loss": "held-out loss",
-    "state": "state", "checks": "checks",
+    "repeated 4-grams": "repeated 4-grams (text: {text:.2f})", "state": "state", "checks": "checks",
 }  # fmt: skip
-_OVER_SEEDS = ("unique_tokens", "effective_tokens", "context_information", "val_loss")
+_OVER_SEEDS = {
+    "unique_tokens": "unique tokens", "effective_tokens": "effective tokens", "context_information": "context (nats)",
+    "val_loss": "held-out loss", "seq_rep_4": "repeated 4-grams",
+}  # fmt: skip
 
 
 def headline(sweep: Sweep, histories: Sequence[History]) -> str:
@@ -57,8 +60,9 @@ def account(sweep: Sweep, histories: Sequence[History]) -> str:
 
 def runs_table(histories: Sequence[History]) -> str:
     """One row a run: arm, hidden, steps, seed, and what its last evaluation found."""
-    ceiling = histories[0].references["unique_tokens_ceiling"]
-    heads = {name: head.format(ceiling=ceiling) for name, head in _COLUMNS.items()}
+    references = histories[0].references
+    known = {"ceiling": references["unique_tokens_ceiling"], "text": references["human_seq_rep_4"]}
+    heads = {name: head.format(**known) for name, head in _COLUMNS.items()}
     counts = final_counts(histories)[["arm", "hidden", "step", "seed", *heads]]
     return _table(counts.rename(columns=heads | {"step": "steps"}))
 
@@ -66,9 +70,9 @@ def runs_table(histories: Sequence[History]) -> str:
 def _over_seeds(histories: Sequence[History]) -> str:
     """Mean and interval of the last evaluation, for what was trained with several seeds."""
     found = {measure: final_intervals(histories, measure) for measure in _OVER_SEEDS}
-    table = found[_OVER_SEEDS[0]][["arm", "hidden", "steps", "seeds"]]
+    table = found["val_loss"][["arm", "hidden", "steps", "seeds"]]
     for measure, intervals in found.items():
-        table[measure] = [f"{row.mean:.3g} [{row.low:.3g}, {row.high:.3g}]" for row in intervals.itertuples()]
+        table[_OVER_SEEDS[measure]] = [f"{row.mean:.3g} [{row.low:.3g}, {row.high:.3g}]" for row in intervals.itertuples()]
     table = table[table.seeds > 1]
     if not len(table):
         return "One seed each so far: no interval."

@@ -74,7 +74,7 @@ def _setting(history: History) -> tuple[int, int, int]:
 def recovery(history: History) -> dict[str, object]:
     """What happens at the stage switch: the context information before it, and the first evaluation that sees it regained.
 
-    "steps to recover" counts from the switch to the first evaluation in Stage 2 whose context information is at least
+    "steps to 0.1 nats" counts from the switch to the first evaluation in Stage 2 whose context information is at least
     0.1 nats (the bar of the state "collapsed"); None where that never comes, 0 where it was never lost.
     """
     boundary = stage_boundary(history.config.steps)
@@ -88,5 +88,5 @@ def recovery(history: History) -> dict[str, object]:
         "arm": history.config.arm, "hidden": history.config.hidden, "seed": history.config.seed, "switch at": boundary,
         "context before (nats)": round(float(before.context_information), 3),
         "context at the end (nats)": round(float(history.measures.context_information.iloc[-1]), 3),
-        "steps to recover": steps,
+        "steps to 0.1 nats": steps,
     }  # fmt: skip

@@ -25,7 +25,7 @@ def readings(histories: Sequence[History], planned: Sequence[RunConfig] = ()) ->
     """The three readings as a table: question, answer, reason."""
     rows = [
         ("Is it the kind of decay, not its coefficient?", *kind_of_decay(histories, planned)),
-        ("Does quantization play a part in the collapse?", *quantization(histories, planned)),
+        ("Is quantization necessary for the collapse?", *quantization(histories, planned)),
         ("Does the coefficient of Stage 2 matter at all?", *coefficient(histories, planned)),
     ]
     return pd.DataFrame(rows, columns=["question", "answer", "reason"])

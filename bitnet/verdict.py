@@ -59,7 +59,8 @@ class Assessment:
 class Verdict:
     """The answer to the brief's question, why, and what it rests on.
 
-    `indication` is what the same checks would have answered had these runs been as long as the plan.
+    `indication` is what the same checks would have answered had these runs been as long as the plan; "inconclusive" where
+    all arms of a short study fail.
     """
 
     answer: str
@@ -187,6 +188,7 @@ def judge(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Ve
         answer = "inconclusive"
         reason = f"{short[0]} of the plan's {PLAN_STEPS} steps were trained, so nothing is decided yet. {why}"
         if all(a.outcome == "fails" for a in assessments):
+            indication = "inconclusive"
             reason += " So does every other arm here: at this length the checks cannot tell a failure from a beginning."
     there = {history.config for history in histories}
     missing = [run for run in planned if run.arm in (FIX, BROKEN) and run not in there]
@@ -199,7 +201,7 @@ def judge(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Ve
 def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> tuple[str, str]:
     """The answer these runs give whatever their length, and the reason."""
     if not fix:
-        return "inconclusive", f"No run of {FIX}, the fix, was given."
+        return "inconclusive", f"No run of {FIX}, the fix, is there."
     failing = sorted((a for a in fix if a.outcome == "fails"), key=lambda a: -a.steps)
     if failing:
         others = f" {len(fix) - len(failing)} of {len(fix)} runs of {FIX} do not fail." if len(fix) > len(failing) else ""
@@ -241,7 +243,11 @@ def _stays_diverse(fix: Sequence[History]) -> tuple[str, str]:
         diverse = history.states[after] == "diverse"
         all_diverse &= bool(diverse.all())
         where = f"hidden {history.config.hidden}, seed {history.config.seed}"
-        parts.append(f"{where}: diverse at {int(diverse.sum())} of {len(diverse)} evaluations in Stage 2")
+        said = f"{where}: diverse at {int(diverse.sum())} of {len(diverse)} evaluations in Stage 2"
+        misses = history.measures.step[diverse.index[~diverse]]
+        if diverse.iloc[-1] and len(misses):
+            said += f", at every one after step {int(misses.iloc[-1])}"
+        parts.append(said)
     return "yes" if all_diverse else "no", "; ".join(parts)
 
 
@@ -264,11 +270,11 @@ def _more_changes(histories: Sequence[History], assessments: Sequence[Assessment
     fix_losses = {h.config: h.rows()[-1]["val_loss"] for h, _ in fix}
     lower, passes = defaultdict(list), defaultdict(list)
     for h, a in done:
-        passes[a.arm].append(a.outcome == "passes")
+        passes[a.arm if a.steps >= PLAN_STEPS else f"{a.arm} over {a.steps} steps"].append(a.outcome == "passes")
         if a.arm != FIX and (pair := replace(h.config, arm=FIX)) in fix_losses:
             lower[a.arm].append(h.rows()[-1]["val_loss"] < fix_losses[pair])
     parts.append(f"lower final held-out loss than {FIX} at the same size and seed: {_counted(lower)}")
-    parts.append(f"passes every check: {_counted(passes)}")
+    parts.append(f"passes every check, length aside: {_counted(passes)}")
     enough = all(a.outcome == "passes" for _, a in fix) and not lost
     return "no" if enough else "yes", "; ".join(parts)
 
@@ -287,7 +293,7 @@ def _brief_probe(histories: Sequence[History]) -> str:
     said = "does not work" if min(counts) < FAILS_BAR else "neither bar reached"
     return (
         f"{shown} of {BRIEF_PROMPTS} distinct: {said} by the brief's bars (>{WORKS_BAR} works, <{FAILS_BAR} does not). "
-        f"{BRIEF_PROMPTS} prompts cannot reach {WORKS_BAR}, and a dead network scores highest on them."
+        f"{BRIEF_PROMPTS} prompts cannot reach {WORKS_BAR}, and of a dead network they count anything up to {BRIEF_PROMPTS}."
     )
 
 
@@ -321,13 +327,15 @@ def final_counts(histories: Sequence[History]) -> pd.DataFrame:
     for history in histories:
         if not len(history.measures):
             continue
-        last = history.rows()[-1]
+        last, assessment = history.rows()[-1], assess(history)
+        judged = assessment.outcome in ("passes", "fails", "open")
         rows.append({
             "arm": history.config.arm, "hidden": history.config.hidden, "seed": history.config.seed, "step": int(last["step"]),
             "brief's probe": int(last["unique_predictions"]), "unique tokens": int(last["unique_tokens"]),
             "effective tokens": round(last["effective_tokens"], 1), "top-1 share": round(last["top1_share"], 2),
             "context (nats)": round(last["context_information"], 2), "held-out loss": round(last["val_loss"], 2),
-            "state": history.states.iloc[-1], "checks": assess(history).outcome,
+            "repeated 4-grams": round(last["seq_rep_4"], 2), "state": history.states.iloc[-1],
+            "checks": assessment.outcome + (" (short)" if judged and assessment.steps < PLAN_STEPS else ""),
         })  # fmt: skip
     return pd.DataFrame(rows)
 

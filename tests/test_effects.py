@@ -118,7 +118,7 @@ def with_context(values):
 def test_recovery_is_counted_from_the_switch(values, steps, before, last):
     found = recovery(with_context(values))
     assert found["switch at"] == 500
-    assert found["steps to recover"] == steps
+    assert found["steps to 0.1 nats"] == steps
     assert found["context before (nats)"] == pytest.approx(before)
     assert found["context at the end (nats)"] == pytest.approx(last)
 
@@ -126,4 +126,4 @@ def test_recovery_is_counted_from_the_switch(values, steps, before, last):
 def test_a_run_cut_before_the_switch_has_not_recovered():
     whole = with_context(lambda s: 0.0)
     cut = History(whole.config, "stopped", whole.measures[whole.measures.step <= 500], REFERENCES)
-    assert recovery(cut)["steps to recover"] is None
+    assert recovery(cut)["steps to 0.1 nats"] is None

@@ -9,15 +9,15 @@ from bitnet.verdict import assess
 
 REFERENCES = {
     "ln_vocabulary": 10.825, "unigram_loss": 7.7, "unique_tokens_ceiling": 4123.0, "unique_predictions_ceiling": 20.0,
-    "human_unique_tokens": 1917.0,
+    "human_unique_tokens": 1917.0, "human_seq_rep_4": 0.03,
 }  # fmt: skip
 HEALTHY = {
     "unique_predictions": 4, "unique_tokens": 400, "effective_tokens": 60.0, "top1_share": 0.1, "context_information": 2.0,
-    "predictive_entropy": 5.0, "val_loss": 5.5,
+    "predictive_entropy": 5.0, "val_loss": 5.5, "seq_rep_4": 0.2,
 }  # fmt: skip
 DEAD = {
     "unique_predictions": 19, "unique_tokens": 900, "effective_tokens": 300.0, "top1_share": 0.05, "context_information": 0.0,
-    "predictive_entropy": 10.82, "val_loss": 10.82,
+    "predictive_entropy": 10.82, "val_loss": 10.82, "seq_rep_4": 0.9,
 }  # fmt: skip
 ONE_TOKEN = DEAD | {"unique_predictions": 1, "unique_tokens": 1, "top1_share": 1.0, "predictive_entropy": 6.0, "val_loss": 9.0}
 
@@ -140,6 +140,7 @@ def test_a_short_run_in_which_all_arms_fail_says_so():
     verdict = judge([history(arm, steps=200, stage1=DEAD, stage2=DEAD) for arm in ("l2-0.05", "l2-0.0", "adamw-0.0")])
     assert verdict.answer == "inconclusive"
     assert "cannot tell a failure from a beginning" in verdict.reason
+    assert verdict.indication == "inconclusive"
 
 
 def test_a_probe_that_cannot_reach_the_bar_cannot_pass():
@@ -165,6 +166,19 @@ def test_sub_answers():
     assert differing.sub_answers[1][1] == "no"
 
 
+def test_where_in_stage_2_a_run_is_not_diverse_is_said():
+    late = history("l2-0.0", stage1=DEAD)
+    late.measures.loc[late.measures.step.isin([11_000, 13_000]), "context_information"] = 0.0
+    faded = history("l2-0.0", last=ONE_TOKEN)
+    assert (
+        judge([BROKEN, late])
+        .sub_answers[0][2]
+        .endswith("diverse at 8 of 10 evaluations in Stage 2, at every one after step 13000")
+    )
+    assert judge([BROKEN, faded]).sub_answers[0][2].endswith("diverse at 9 of 10 evaluations in Stage 2")
+    assert judge([BROKEN, history("l2-0.0")]).sub_answers[0][2].endswith("diverse at 10 of 10 evaluations in Stage 2")
+
+
 def test_other_arms_are_compared_with_the_fix_of_their_own_size_and_seed():
     better, middling, worse = (HEALTHY | {"val_loss": loss} for loss in (5.0, 5.2, 6.0))
     runs = [
@@ -174,7 +188,9 @@ def test_other_arms_are_compared_with_the_fix_of_their_own_size_and_seed():
     ]  # fmt: skip
     said = judge(runs).sub_answers[2][2]
     assert "lower final held-out loss than l2-0.0 at the same size and seed: adamw-0.0 (1 of 2);" in said
-    assert "passes every check: adamw-0.0 (2 of 2), adamw-0.05 (1 of 1), l2-0.0 (2 of 2), no-decay (1 of 1)" in said
+    assert (
+        "passes every check, length aside: adamw-0.0 (2 of 2), adamw-0.05 (1 of 1), l2-0.0 (2 of 2), no-decay (1 of 1)" in said
+    )
 
 
 def test_what_the_briefs_probe_would_have_said():
@@ -195,6 +211,8 @@ def test_final_counts_have_a_row_a_run():
     table = final_counts([BROKEN, history("l2-0.0")])
     assert table["arm"].tolist() == ["l2-0.05", "l2-0.0"]
     assert table["checks"].tolist() == ["fails", "passes"]
+    short = final_counts([history("l2-0.0", steps=5000), history("l2-0.0", steps=5000, status="stopped", until=1000)])
+    assert short["checks"].tolist() == ["passes (short)", "unfinished"]
 
 
 FACTS = {"train_tokens": 688_683}
