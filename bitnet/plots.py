@@ -41,6 +41,9 @@ LABELS = {
     "distinct_2": ("distinct 2-grams in continuations (distinct-2)", "human_distinct_2"),
 }
 
+_BESIDE = 0.4  # octaves over which the lines of one size are set side by side
+_SIZE_SYMBOLS = ("circle", "square", "diamond", "triangle-up")
+
 
 def published() -> pd.DataFrame:
     """The numbers published with the original investigation: run, hidden, step, loss, unique_predictions, and the arm."""
@@ -81,7 +84,7 @@ def loss_figure(histories: Sequence[History], title: str = "Loss on held-out tex
     references = histories[0].references
     level(figure, references["ln_vocabulary"], f"ln V = {references['ln_vocabulary']:.2f}: a uniform prediction")
     level(figure, references["unigram_loss"], f"unigram model: {references['unigram_loss']:.2f}")
-    _overlay_published(figure, histories, "loss")
+    _overlay_published(figure, histories, "loss", "training loss")
     return figure
 
 
@@ -101,7 +104,7 @@ def entropy_figure(histories: Sequence[History]) -> go.Figure:
     """`predictive_entropy` over training, with ln V and the line above which a network counts as dead."""
     figure = measure_figure(histories, "predictive_entropy", title="How sure the model is: mean entropy of its predictions")
     dead = DEAD_ENTROPY_SHARE * histories[0].references["ln_vocabulary"]
-    level(figure, dead, "dead above this line")
+    level(figure, dead, "dead above this line", left=True)
     return figure
 
 
@@ -218,29 +221,33 @@ def spread_figure(histories: Sequence[History], measure: str, title: str = "", l
 def size_figure(histories: Sequence[History], measure: str, log: bool = False, title: str = "") -> go.Figure:
     """A measure at the last step of complete runs against hidden size: the mean over seeds in its 95 % bootstrap interval.
 
-    One line an arm and length, every single run as a point beside it. With `unique_predictions` the published runs join,
-    at their last point.
+    One line an arm and length, side by side so that none hides another, every single run as a cross. With
+    `unique_predictions` the published runs join, at their last point.
     """
     label, reference = LABELS[measure]
     figure = go.Figure()
     table = final_intervals(histories, measure)
+    lines = list(table.groupby(["arm", "steps"], sort=False))
     several = table.steps.nunique() > 1
-    for (arm, steps), rows in table.groupby(["arm", "steps"], sort=False):
+    for k, ((arm, steps), rows) in enumerate(lines):
         name, colour = f"{arm}, {steps} steps" if several else arm, ARM_COLOURS[arm]
+        beside = 2 ** (_BESIDE * (k / (len(lines) - 1) - 0.5)) if len(lines) > 1 else 1.0
         spread = {"array": (rows.high - rows["mean"]).round(4), "arrayminus": (rows["mean"] - rows.low).round(4)}
         figure.add_scatter(
-            x=rows.hidden.tolist(), y=rows["mean"].round(4).tolist(), name=name, legendgroup=name, mode="lines+markers",
-            line={"color": colour, "dash": dash(arm)}, marker={"size": 9},
+            x=(rows.hidden * beside).round(2).tolist(), y=rows["mean"].round(4).tolist(), name=name, legendgroup=name,
+            mode="lines+markers", line={"color": colour, "dash": dash(arm)}, marker={"size": 9},
             error_y={"type": "data", "symmetric": False} | {k: v.tolist() for k, v in spread.items()},
-            customdata=rows.seeds.tolist(), hovertemplate="hidden %{x}: %{y} (%{customdata} seeds)",
+            customdata=rows[["hidden", "seeds"]].values.tolist(),
+            hovertemplate="hidden %{customdata[0]}: %{y} (%{customdata[1]} seeds)",
         )  # fmt: skip
         points = [(hidden, round(value, 4)) for hidden, each in zip(rows.hidden, rows["each"], strict=True) for value in each]
         figure.add_scatter(
-            x=[x for x, _ in points], y=[y for _, y in points], name=name, legendgroup=name, showlegend=False, mode="markers",
-            marker={"size": 7, "symbol": "x-thin-open", "color": colour}, hovertemplate="one run: %{y}<extra></extra>",
+            x=[round(hidden * beside, 2) for hidden, _ in points], y=[y for _, y in points], name=name, legendgroup=name,
+            showlegend=False, mode="markers", marker={"size": 9, "symbol": "x-thin", "line": {"color": colour, "width": 1.5}},
+            hovertemplate="one run: %{y}<extra></extra>",
         )  # fmt: skip
-    if measure == "unique_predictions":
-        last = published().query("run == 'scaling'").groupby("hidden").last()
+    last = published().query("run == 'scaling'").groupby("hidden").last() if measure == "unique_predictions" else None
+    if last is not None:
         figure.add_scatter(
             x=last.index.tolist(), y=last.unique_predictions.tolist(), name="l2-0.0, published (10 000 steps)", mode="markers",
             marker={"symbol": "diamond-open", "size": 10, "color": ARM_COLOURS["l2-0.0"], "line": {"width": 2}},
@@ -251,20 +258,21 @@ def size_figure(histories: Sequence[History], measure: str, log: bool = False, t
     dress(
         figure, title or f"{label} at the last step, by size", "hidden size (log scale)", label + (", log scale" if log else "")
     )
-    sizes = sorted({x for trace in figure.data for x in trace.x})
-    figure.update_xaxes(type="log", tickvals=sizes, ticktext=[str(size) for size in sizes])
+    sizes = sorted({*table.hidden, *(last.index if last is not None else ())})
+    around = [math.log10(sizes[0] / 1.3), math.log10(sizes[-1] * 1.3)]
+    figure.update_xaxes(type="log", range=around, tickvals=sizes, ticktext=[str(size) for size in sizes])
     figure.update_yaxes(type="log" if log else "linear")
     return figure
 
 
 def _curves(histories: Sequence[History], measure: str, title: str, label: str) -> go.Figure:
-    """One line a run; the seeds of an arm share its colour and its entry in the legend."""
+    """One line a run; the seeds of an arm share its colour and its entry in the legend, its sizes differ in their markers."""
     figure = go.Figure()
     seen: set[str] = set()
-    several_sizes = len({h.config.hidden for h in histories}) > 1
+    sizes = sorted({h.config.hidden for h in histories})
     for history in histories:
         config = history.config
-        name = f"{config.arm}, hidden {config.hidden}" if several_sizes else config.arm
+        name = f"{config.arm}, hidden {config.hidden}" if len(sizes) > 1 else config.arm
         figure.add_scatter(
             x=history.measures.step.tolist(),
             y=history.measures[measure].round(4).tolist(),
@@ -273,7 +281,7 @@ def _curves(histories: Sequence[History], measure: str, title: str, label: str) 
             showlegend=name not in seen,
             mode="lines+markers",
             line={"color": ARM_COLOURS[config.arm], "dash": dash(config.arm), "width": 2},
-            marker={"size": 6},
+            marker={"size": 6, "symbol": _SIZE_SYMBOLS[sizes.index(config.hidden) % len(_SIZE_SYMBOLS)]},
             customdata=history.states.tolist(),
             hovertemplate=f"{name}, seed {config.seed}<br>step %{{x}}: %{{y}} (%{{customdata}})<extra></extra>",
         )
@@ -284,7 +292,7 @@ def _curves(histories: Sequence[History], measure: str, title: str, label: str) 
     return figure
 
 
-def _overlay_published(figure: go.Figure, histories: Sequence[History], column: str) -> None:
+def _overlay_published(figure: go.Figure, histories: Sequence[History], column: str, what: str = "") -> None:
     """The published points of the arms and sizes shown, as far as these runs reach; none where they do not."""
     table = published()
     last = max(h.config.steps for h in histories)
@@ -293,10 +301,11 @@ def _overlay_published(figure: go.Figure, histories: Sequence[History], column: 
         rows = rows.dropna(subset=[column])
         if len(rows):
             length = rows.steps_total.iloc[0]
+            about = ", ".join(said for said in (what, f"{length:.0f}-step run" if length == length else "") if said)
             figure.add_scatter(
                 x=rows.step.tolist(),
                 y=rows[column].tolist(),
-                name=f"{arm}, published" + (f" ({length:.0f}-step run)" if length == length else ""),
+                name=f"{arm}, published" + (f"<br>({about})" if about else ""),
                 mode="markers",
                 marker={"symbol": "diamond-open", "size": 10, "color": ARM_COLOURS[arm], "line": {"width": 2}},
                 hovertemplate="published: step %{x}: %{y}<extra></extra>",

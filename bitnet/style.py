@@ -31,7 +31,7 @@ _DECAY_COLOURS = dict(zip(GRID_DECAYS, ("#999999", "#F0E442", "#E69F00", "#D55E0
 ARM_COLOURS |= {arm: _DECAY_COLOURS[recipe.stage1_decay] for arm, recipe in GRID.items()}
 HEIGHT = 430
 PICTURE_WIDTH = 760  # pixels
-PICTURE_COLOURS = 64  # few, so that a notebook with seven pictures stays small
+PICTURE_COLOURS = 128  # few, so that a notebook with seven pictures stays small
 # Of plotly's white template only what a plain chart needs: every figure in a notebook carries its template along.
 _WHITE = pio.templates["plotly_white"].layout
 TEMPLATE = {
@@ -67,7 +67,9 @@ def _small_picture(figure: dict) -> str:
     options = {"format": "png", "width": PICTURE_WIDTH, "height": figure["layout"].get("height", HEIGHT)}
     full = kaleido.calc_fig_sync(go.Figure(figure, skip_invalid=True).to_dict(), opts=options)
     small = io.BytesIO()
-    Image.open(io.BytesIO(full)).convert("RGB").quantize(PICTURE_COLOURS).save(small, "PNG", optimize=True)
+    # The octree keeps a colour that few pixels have, such as a thin line's; the default, by frequency, merges it with others.
+    picture = Image.open(io.BytesIO(full)).convert("RGB").quantize(PICTURE_COLOURS, method=Image.Quantize.FASTOCTREE)
+    picture.save(small, "PNG", optimize=True)
     return base64.b64encode(small.getvalue()).decode()
 
 
@@ -90,8 +92,8 @@ def faint(colour: str) -> str:
 
 def dress(figure: go.Figure, title: str, x: str | None, y: str | None) -> None:
     figure.update_layout(
-        title={"text": title, "x": 0, "xanchor": "left"}, template=TEMPLATE, height=HEIGHT, hovermode="closest",
-        margin={"l": 70, "r": 20, "t": 70, "b": 60},
+        title={"text": title, "x": 0, "xanchor": "left", "pad": {"l": 12}}, template=TEMPLATE, height=HEIGHT,
+        hovermode="closest", margin={"l": 70, "r": 20, "t": 70, "b": 60}, legend={"tracegroupgap": 0},
     )  # fmt: skip
     if x:
         figure.update_xaxes(title=x)
@@ -107,12 +109,12 @@ def mark_switch(figure: go.Figure, histories: Sequence[History]) -> None:
         )
 
 
-def level(figure: go.Figure, y: float, text: str, log: bool = False) -> None:
-    """A labelled horizontal reference line; plotly places annotations on a log axis by their exponent."""
+def level(figure: go.Figure, y: float, text: str, log: bool = False, left: bool = False) -> None:
+    """A horizontal reference line, labelled at its right or left end; on a log axis plotly places a text by its exponent."""
     figure.add_shape(
         type="line", xref="paper", x0=0, x1=1, y0=y, y1=y, line={"color": "#777", "dash": "dash", "width": 1}, layer="between"
     )
     figure.add_annotation(
-        xref="paper", x=1, xanchor="right", y=math.log10(y) if log else y, yanchor="bottom", text=text, showarrow=False,
-        font={"size": 11, "color": "#555"},
+        xref="paper", x=0 if left else 1, xanchor="left" if left else "right", y=math.log10(y) if log else y,
+        yanchor="bottom", text=text, showarrow=False, font={"size": 11, "color": "#555"},
     )  # fmt: skip

@@ -67,6 +67,8 @@ def test_published_points_are_overlaid_where_they_apply():
     (trace,) = overlaid(HISTORIES)
     assert list(trace.x) == [1000 * i for i in range(1, 11)]
     assert list(trace.y) == [16, 8, 2, 2, 2, 10, 14, 13, 17, 13]
+    assert trace.name == "l2-0.0, published<br>(10000-step run)"
+    assert "l2-0.0, published<br>(training loss, 10000-step run)" in [trace.name for trace in loss_figure(HISTORIES).data]
     assert overlaid([history("l2-0.0", steps=200)]) == []  # ends before the first published checkpoint
     assert overlaid([history("l2-0.0", hidden=128)]) == []  # a size that was not published
     assert overlaid([history("adamw-0.0")]) == []  # an arm that was not published
@@ -236,6 +238,16 @@ def test_sizes_are_drawn_with_the_mean_its_interval_and_every_run():
     low, high = bootstrap_interval([500, 600])
     assert (line.error_y.arrayminus, line.error_y.array) == ((550 - low, 0), (high - 550, 0))
     assert [*zip(points.x, points.y, strict=True)] == [(256, 500), (256, 600), (512, 700)]
+
+
+def test_the_arms_of_a_size_stand_side_by_side_and_sizes_differ_in_their_markers():
+    found = [history(arm, hidden=hidden) for arm in ("l2-0.0", "adamw-0.0") for hidden in (256, 512)]
+    fix, rival = size_figure(found, "unique_tokens").data[::2]
+    assert [x[0] for x in fix.customdata] == [x[0] for x in rival.customdata] == [256, 512]
+    assert fix.x[0] < 256 < rival.x[0] < fix.x[1] < 512 < rival.x[1]
+    small, large = measure_figure(found[:2], "unique_tokens").data
+    assert (small.line.color, small.name) == (large.line.color, "l2-0.0, hidden 256")
+    assert small.marker.symbol != large.marker.symbol
 
 
 def test_the_briefs_probe_is_drawn_beside_the_four_published_sizes_and_its_ceiling():
