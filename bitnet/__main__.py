@@ -35,11 +35,25 @@ def main(arguments: list[str] | None = None) -> int:
             return _evidence(options)
         if options.command == "sweep":
             return _sweep(options)
-        print_report(options.folder)
+        _verdict(options)
     except OneLineError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _verdict(options: argparse.Namespace) -> None:
+    from bitnet.evidence import RESULTS, load_plan, survey
+    from bitnet.verdict import judge
+
+    print_report(options.folder)
+    if RESULTS.is_dir():  # only in a checkout
+        registered = load_plan()
+        histories, found = survey(registered)
+        verdict = judge(histories, registered.runs)
+        complete = f"{(found.found == 'complete').sum()} of {len(found)} planned runs"
+        print(f"\nBeside it, the runs of full length committed in results/ ({complete}):")
+        print(f"{verdict.answer.upper()}: {verdict.reason}")
 
 
 def _evidence(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from bitnet import HistoryError, Plan, execute, judge, preflight
 from bitnet.__main__ import main
+from bitnet.evidence import load_plan, survey
 from bitnet.report import print_report, write_report
 
 
@@ -77,6 +78,17 @@ def test_the_terminal_shows_verdict_table_and_paths_in_80_columns(study, tmp_pat
     assert "unique" in text
     assert "…" not in text
     assert str(folder / "report.html") in text.replace("\n", "")
+
+
+def test_the_command_prints_the_committed_verdict_beside_the_readers_own(study, tmp_path, capsys):
+    registered = load_plan()
+    histories, found = survey(registered)
+    assert main(["verdict", str(write_report(tmp_path / "report", *study))]) == 0
+    own, committed = capsys.readouterr().out.split("\nBeside it, ")
+    assert "INCONCLUSIVE" in own
+    assert f"{(found.found == 'complete').sum()} of 22 planned runs" in committed
+    verdict = judge(histories, registered.runs)
+    assert f"{verdict.answer.upper()}: {verdict.reason}" in committed
 
 
 def test_no_report_is_one_line_and_exit_code_1(tmp_path, capsys):
