@@ -38,15 +38,17 @@ def next_tokens_table(snapshot: Snapshot, prompts: Sequence[Sequence[int]]) -> s
 
 
 def continuations_table(
-    prompts: Sequence[Sequence[int]], continuations: dict[str, Sequence[Sequence[int]]], rows: int = 8
+    prompts: Sequence[Sequence[int]] | None, continuations: dict[str, Sequence[Sequence[int]]], rows: int = 8
 ) -> str:
-    """Each prompt with its continuation by each of the named models, side by side; repeated 4-grams are marked."""
-    lines = []
-    for i, prompt in enumerate(prompts[:rows]):
-        cells = [f"{_CELL}{escape(decode(list(prompt)))}</td>"]
-        cells += [f"{_CELL}{marked(said[i])}</td>" for said in continuations.values()]
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    return f"{_TABLE}<tr>{_heads(('prompt', *continuations))}</tr>{''.join(lines)}</table>"
+    """Each prompt (None: not shown) with its continuation by each named model, side by side; repeated 4-grams are marked."""
+    columns = {name: [marked(said) for said in texts] for name, texts in continuations.items()}
+    if prompts is not None:
+        columns = {"prompt": [escape(decode(list(prompt))) for prompt in prompts]} | columns
+    lines = "".join(
+        f"<tr>{''.join(f'{_CELL}{cell}</td>' for cell in cells)}</tr>"
+        for cells in list(zip(*columns.values(), strict=True))[:rows]
+    )
+    return f"{_TABLE}<tr>{_heads(tuple(columns))}</tr>{lines}</table>"
 
 
 def marked(ids: Sequence[int]) -> str:

@@ -21,6 +21,7 @@ TABLES = {
     "top tokens": top_tokens_table(SAID),
     "next tokens": next_tokens_table(SAID, [SCRIPT, PLAIN]),
     "continuations": continuations_table([SCRIPT, PLAIN], {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}),
+    "without prompts": continuations_table(None, {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}),
 }
 
 
@@ -41,7 +42,7 @@ def test_text_is_escaped(html):
     assert "&lt;" in html
 
 
-@pytest.mark.parametrize(("html", "shape"), zip(TABLES.values(), [(8, 3), (3, 2), (3, 3)], strict=True), ids=TABLES)
+@pytest.mark.parametrize(("html", "shape"), zip(TABLES.values(), [(8, 3), (3, 2), (3, 3), (3, 2)], strict=True), ids=TABLES)
 def test_every_row_has_as_many_cells_as_the_head(html, shape):
     found = cells(html)
     assert {len(row) for row in found} == {shape[1]}
