@@ -64,6 +64,7 @@ def runs_table(histories: Sequence[History]) -> str:
     known = {"ceiling": references["unique_tokens_ceiling"], "text": references["human_seq_rep_4"]}
     heads = {name: head.format(**known) for name, head in _COLUMNS.items()}
     counts = final_counts(histories)[["arm", "hidden", "step", "seed", *heads]]
+    counts["effective tokens"] = counts["effective tokens"].map("{:.1f}".format)
     return _table(counts.rename(columns=heads | {"step": "steps"}))
 
 
@@ -91,10 +92,13 @@ def _checklist(histories: Sequence[History]) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    """A Markdown table; arms are set as code."""
+    """A Markdown table; arms are set as code, numbers with two decimals."""
     lines = [f"| {' | '.join(frame.columns)} |", "|---" * len(frame.columns) + "|"]
     for row in frame.to_dict("records"):
-        cells = [f"`{cell}`" if name == "arm" else str(cell) for name, cell in row.items()]
+        cells = [
+            f"`{cell}`" if name == "arm" else f"{cell:.2f}" if isinstance(cell, float) else str(cell)
+            for name, cell in row.items()
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
