@@ -17,7 +17,7 @@ __all__ = ["CONTINUATION", "OPENING", "STATES", "Probe", "continuation_measures"
 # The brief's probe: the argmax after 20 prompts of 8 uniformly random tokens. It cannot count above 20.
 BRIEF_PROMPTS, BRIEF_PROMPT_LENGTH = 20, 8
 PROBE_SEED = 20  # fixed, so that every run of every seed is asked the same prompts
-# Passages that a model is asked to continue, within the length that the seed trains at.
+# Passages that a model is asked to continue, within the length that the brief trains at.
 PASSAGES, OPENING, CONTINUATION = 32, 8, 24
 
 # States, by thresholds fixed before any long run. A dead network is uniform: its entropy is that of ln V to within 1 %
