@@ -8,6 +8,7 @@ from bitnet.checks import ParameterError
 from bitnet.config import BitNetConfig, RunConfig
 from bitnet.data import Corpus, load_corpus
 from bitnet.diversity import Probe, state
+from bitnet.findings import preflight
 from bitnet.history import History, HistoryError
 from bitnet.linear import BitLinear
 from bitnet.observe import measure
@@ -16,7 +17,7 @@ from bitnet.quant import activation_quant, weight_quant
 from bitnet.run import load_model
 from bitnet.train import Record, Trainer
 from bitnet.transformer import BitNetModel
-from bitnet.verdict import Verdict, checklist, final_counts, judge, preflight
+from bitnet.verdict import Verdict, checklist, final_counts, judge
 
 __all__ = [
     "ARMS", "BROKEN", "FIX", "PLAN_STEPS", "BitLinear", "BitNetConfig", "BitNetModel", "Corpus", "History", "HistoryError",

@@ -5,14 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bitnet.config import RunConfig
 from bitnet.diversity import COLLAPSED_CONTEXT_INFORMATION
 from bitnet.history import History
 from bitnet.schedule import stage_boundary
 
-__all__ = ["bootstrap_interval", "final_intervals", "paired_differences", "recovery"]
+__all__ = ["Setting", "bootstrap_interval", "final_intervals", "paired_differences", "recovery", "setting"]
 
 RESAMPLES = 10_000
 COMPARED = ("val_loss", "effective_tokens", "unique_tokens", "context_information", "top1_share", "seq_rep_4")
+
+Setting = tuple[int, int, int]  # hidden, steps, seed: what two runs share that are compared as a pair
+
+
+def setting(config: RunConfig) -> Setting:
+    """What a run shares with the runs of other arms beside it: hidden, steps, seed."""
+    return config.hidden, config.steps, config.seed
 
 
 def bootstrap_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
@@ -53,7 +61,7 @@ def paired_differences(
     One row a measure: the mean difference, its 95 % bootstrap interval over the pairs, the number of pairs, every
     single difference, and whether all of them have the same sign. Only complete runs count; no row where there is no pair.
     """
-    ends = {(h.config.arm, _setting(h)): h.rows()[-1] for h in histories if h.complete}
+    ends = {(h.config.arm, setting(h.config)): h.rows()[-1] for h in histories if h.complete}
     pairs = [(row, ends[against, at]) for (name, at), row in ends.items() if name == arm and (against, at) in ends]
     rows = []
     for measure in measures if pairs else ():
@@ -65,10 +73,6 @@ def paired_differences(
             "pairs": len(pairs), "each": ", ".join(f"{d:+.3g}" for d in differences), "same sign": same_sign,
         })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _setting(history: History) -> tuple[int, int, int]:
-    return history.config.hidden, history.config.steps, history.config.seed
 
 
 def recovery(history: History) -> dict[str, object]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bitnet.arms import BROKEN, FIX
 from bitnet.config import RunConfig
-from bitnet.effects import paired_differences
+from bitnet.effects import Setting, paired_differences, setting
 from bitnet.history import History
 from bitnet.schedule import stage_boundary
 from bitnet.verdict import judge
@@ -103,12 +103,8 @@ def answers_by_size(histories: Sequence[History], planned: Sequence[RunConfig] =
     return pd.DataFrame([*rows, ("all", verdict.answer, verdict.reason)], columns=["hidden", "answer", "reason"])
 
 
-Setting = tuple[int, int, int]  # hidden, steps, seed
-
-
 def _complete(histories: Sequence[History], arm: str) -> dict[Setting, History]:
-    found = [h for h in histories if h.complete and h.config.arm == arm]
-    return {(h.config.hidden, h.config.steps, h.config.seed): h for h in found}
+    return {setting(h.config): h for h in histories if h.complete and h.config.arm == arm}
 
 
 def _where(at: Setting) -> str:
@@ -117,6 +113,6 @@ def _where(at: Setting) -> str:
 
 def _so_far(answer: str, groups: Sequence[Setting], planned: Sequence[RunConfig], arms: Sequence[str]) -> str:
     """The answer, with a word of caution while settings that the plan has for these arms are not there."""
-    wanted = [{(run.hidden, run.steps, run.seed) for run in planned if run.arm == arm} for arm in arms]
+    wanted = [{setting(run) for run in planned if run.arm == arm} for arm in arms]
     missing = set.intersection(*wanted) - set(groups)
     return f"{answer} so far ({len(groups)} of {len(groups) + len(missing)})" if missing else answer

@@ -13,10 +13,11 @@ import plotly.graph_objects as go
 from rich.console import Console
 from rich.table import Table
 
+from bitnet.findings import Finding
 from bitnet.history import History, HistoryError
 from bitnet.plan import Plan
 from bitnet.plots import brief_probe_figure, diversity_figure, loss_figure
-from bitnet.verdict import Finding, Verdict, checklist, final_counts
+from bitnet.verdict import Verdict, checklist, final_counts
 
 __all__ = ["print_report", "read_report", "retire_report", "write_report"]
 

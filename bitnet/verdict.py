@@ -1,4 +1,4 @@
-"""The verdict: pure functions from a plan and its histories to findings, checks and one answer with its reasons."""
+"""The verdict: pure functions from histories, and what was planned, to checks and one answer with its reasons."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,32 +6,21 @@ from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 
-from bitnet.arms import ARMS, BROKEN, FIX
+from bitnet.arms import BROKEN, FIX
 from bitnet.config import RunConfig
 from bitnet.diversity import BRIEF_PROMPTS, DIVERSE_UNIQUE_TOKENS
 from bitnet.history import History
 from bitnet.plan import PLAN_STEPS
-from bitnet.schedule import MAX_WARMUP, checkpoints, stage_boundary, warmup_steps
+from bitnet.schedule import checkpoints, stage_boundary
 
-__all__ = ["ANSWERS", "Assessment", "Check", "Finding", "Verdict", "assess", "checklist", "final_counts", "judge", "preflight"]
+__all__ = ["ANSWERS", "Assessment", "Check", "Verdict", "assess", "checklist", "final_counts", "judge"]
 
 ANSWERS = ("works", "does not work", "inconclusive")
 
 WORKS_BAR = DIVERSE_UNIQUE_TOKENS  # the brief: "256-hidden step 20k shows >50 tokens"
 FAILS_BAR = 10  # the brief: "step 20k shows <10 tokens"
-MIN_POSITIONS = 4096  # a probe this long can count far beyond the bar, and its text has over a thousand distinct tokens
 LAST_QUARTER = 0.25  # of Stage 2: where diversity has to hold, so that a recovery that fades does not pass
 PLAN_LENGTH = "as long as the plan"  # the one check that a shorter run fails by being short
-LARGE_VOCABULARY = 1000  # beyond this most rows get no gradient in most updates of a few hundred tokens
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something a preflight has to say before a step is paid for; `level` is "warning" or "note"."""
-
-    level: str
-    subject: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -72,61 +61,6 @@ class Verdict:
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
-
-
-def preflight(runs: Sequence[RunConfig], corpus_facts: dict[str, object], vocab_size: int) -> list[Finding]:
-    """What keeps these runs from answering the question, known before any of them starts."""
-    config = runs[0]
-    arms = {run.arm for run in runs}
-    boundary, steps = stage_boundary(config.steps), config.steps
-    found = []
-
-    def say(level: str, subject: str, message: str) -> None:
-        found.append(Finding(level, subject, message))
-
-    if steps < PLAN_STEPS:
-        say("warning", "length", f"{steps} of the plan's {PLAN_STEPS} steps: this run can point to an answer, not give one")
-    if config.probe_positions < MIN_POSITIONS:
-        say(
-            "warning",
-            "probe",
-            f"{config.probe_positions} positions; fewer than {MIN_POSITIONS} make low counts likely by chance",
-        )
-    if config.probe_positions <= WORKS_BAR:
-        say("warning", "probe ceiling", f"{config.probe_positions} positions cannot count above the bar of {WORKS_BAR}")
-    say(
-        "note", "the brief's probe",
-        f"{BRIEF_PROMPTS} prompts count to {BRIEF_PROMPTS} at most, below the bar of {WORKS_BAR}: no run could ever pass it; "
-        "it is shown, and not used",
-    )  # fmt: skip
-    epochs = steps * config.batch_size * config.sequence_length / int(str(corpus_facts["train_tokens"]))
-    if epochs > 1:
-        say("note", "data", f"the text is shorter than the run and will be read {epochs:.1f} times")
-    if warmup_steps(steps) < MAX_WARMUP:
-        say("warning", "schedule", f"warm-up takes {warmup_steps(steps)} steps instead of the brief's {MAX_WARMUP}")
-    say(
-        "note", "checkpoints",
-        f"the stage switch of this run is after step {boundary}; the brief's steps 5k and 6k belong to a 10k run, so its "
-        f"checkpoints are placed relative to the switch",
-    )  # fmt: skip
-    coupled = sorted(arm for arm in arms if ARMS[arm].optimizer == "adam" and ARMS[arm].stage1_decay > 0)
-    if coupled and vocab_size > LARGE_VOCABULARY:
-        say(
-            "warning", "coupled decay",
-            f"{', '.join(coupled)}: Adam turns an L2 penalty into a step of about the learning rate on every weight that gets "
-            f"no gradient, whatever the coefficient; with {vocab_size} tokens that is most of embedding and head",
-        )  # fmt: skip
-    if FIX not in arms:
-        say("warning", "arms", f"without {FIX}, the fix, there is nothing to judge")
-    if BROKEN not in arms:
-        say("warning", "control", f"without {BROKEN}, the broken setting, nothing shows that there was something to cure")
-    if all(ARMS[arm].optimizer == "adam" for arm in arms):
-        say("warning", "control", "no AdamW arm: the kind of decay cannot be told from its coefficient")
-    if all(ARMS[arm].quantize for arm in arms):
-        say("note", "control", "no full-precision arm (fp-l2-0.0): this run cannot tell whether quantization plays a part")
-    if len({run.seed for run in runs}) == 1:
-        say("note", "seeds", "one seed: no spread between initial weights will be seen")
-    return found
 
 
 def assess(history: History) -> Assessment:
@@ -193,8 +127,8 @@ def judge(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Ve
     there = {history.config for history in histories}
     missing = [run for run in planned if run.arm in (FIX, BROKEN) and run not in there]
     if missing and answer == "works":
-        first = f"{missing[0].arm} at hidden {missing[0].hidden}, seed {missing[0].seed}"
-        answer, reason = "inconclusive", f"So far: {why} But {len(missing)} planned runs are missing, the first {first}."
+        lacks = _label(missing[0]) + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+        answer, reason = "inconclusive", f"So far: {why} But the plan still lacks {lacks}."
     return Verdict(answer, reason, indication, _sub_answers(histories, assessments), _brief_probe(histories), assessments)
 
 
@@ -353,5 +287,5 @@ def _reasons(a: Assessment, passed: bool | None) -> str:
     return "; ".join(f"{c.name}: {c.reason}" for c in a.checks if c.passed is passed and c.name != PLAN_LENGTH)
 
 
-def _label(a: Assessment) -> str:
+def _label(a: Assessment | RunConfig) -> str:
     return f"{a.arm} at hidden {a.hidden}, seed {a.seed}"

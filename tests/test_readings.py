@@ -72,7 +72,7 @@ def test_missing_runs_of_the_plan_make_an_answer_provisional():
     assert judge(runs).answer == "works"
     verdict = judge(runs, planned)
     assert verdict.answer == "inconclusive"
-    assert "2 planned runs are missing, the first l2-0.05 at hidden 256, seed 1" in verdict.reason
+    assert "the plan still lacks l2-0.05 at hidden 256, seed 1 and 1 more" in verdict.reason
     both = [*runs, history("l2-0.05", seed=1, stage1=DEAD, stage2=DEAD), history("l2-0.0", seed=1, stage1=DEAD, stage2=WORSE)]
     assert judge(both, planned).answer == "works"  # the rival is not needed for the verdict
 
