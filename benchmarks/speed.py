@@ -27,7 +27,7 @@ from bitnet.product import product
 from bitnet.schedule import evaluation_steps
 from bitnet.transformer import BitNetModel
 
-WARMUP = 3  # untimed steps of each row: allocations, compilation
+WARMUP = 5  # untimed steps of each row: allocations, on a GPU the capture of the graph
 MATRIX = {"cpu": 2048, "cuda": 8192}
 COPY_BYTES = {"cpu": 2**28, "cuda": 2**32}
 ROWS = {"reference": "(a) reference", "trainer": "(b) trainer", "full precision": "(c) unquantized"}

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 class Backend:
     """`precision` is that of the products with the vocabulary; everything else is float32.
 
-    `graphs` replays each update as one CUDA graph. `strict` asks for algorithms that repeat bit by bit on CUDA too; on a
-    CPU they do so in any case, for the same number of threads.
+    `graphs` replays each update as one CUDA graph. `strict` asks for algorithms that repeat bit by bit on CUDA too, and
+    then for no graphs, which not all of them can be part of; on a CPU they do so in any case, for the same number of threads.
     """
 
     device: torch.device
@@ -49,7 +50,8 @@ class Backend:
 
     @contextlib.contextmanager
     def in_force(self) -> Iterator[None]:
-        """While a run trains: freed memory kept, numbers below 1e-38 taken as zero, repeatable algorithms if `strict`.
+        """While a run trains: its GPU is the current one, freed memory is kept, numbers below 1e-38 are taken as zero,
+        algorithms are repeatable if `strict`.
 
         In Stage 2 the moments of rows without gradient fade below float32's normal range within a thousand updates, where
         a CPU computes some twenty times slower. Next to Adam's eps of 1e-8 they are nothing, so no weight changes by it.
@@ -58,8 +60,10 @@ class Backend:
         torch.set_flush_denormal(True)
         before = torch.are_deterministic_algorithms_enabled()
         torch.use_deterministic_algorithms(self.strict or before)
+        on_gpu = self.device.type == "cuda"
         try:
-            yield
+            with torch.cuda.device(self.device) if on_gpu else contextlib.nullcontext():
+                yield
         finally:
             torch.set_flush_denormal(False)
             torch.use_deterministic_algorithms(before)
@@ -80,17 +84,18 @@ def choose(device: str = "auto", precision: str = "auto", strict: bool = False) 
     if precision == "auto":
         amx = where.type == "cpu" and not strict and torch.cpu._is_amx_tile_supported()
         precision = "bfloat16" if amx else "float32"
-    if strict and where.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read as cuBLAS starts; it has to be set for strictness
-    return Backend(where, precision, graphs=where.type == "cuda", strict=strict)
+    if where.type == "cuda":
+        # Needed for strictness, and read once as cuBLAS starts, which may be in an earlier run that is not strict.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return Backend(where, precision, graphs=where.type == "cuda" and not strict, strict=strict)
 
 
 def _device(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = str(device).partition(":")
-    if kind not in ("cpu", "cuda") or (index and (kind == "cpu" or not index.isdigit())):
+    if not re.fullmatch(r"cpu|cuda(:(0|[1-9][0-9]*))?", str(device)):
         raise checks.ParameterError("device", device, "must be auto, cpu, cuda or cuda:N")
+    kind, _, index = str(device).partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
         raise checks.ParameterError("device", device, f"{found} CUDA devices found on this machine; use auto or cpu")

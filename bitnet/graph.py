@@ -13,7 +13,7 @@ Work = Callable[[], Tensor]
 
 
 class StepGraph:
-    """Runs `work`, an update that reads and writes fixed tensors, by replaying it.
+    """Runs an update that reads and writes fixed tensors by replaying it.
 
     Numbers that are no tensors are baked into a graph as it is captured. `baked` names them: when it changes, as the
     weight decay does at the stage switch, the next call captures anew. `capture` and `warm_up` can be replaced by ones
@@ -22,25 +22,26 @@ class StepGraph:
 
     def __init__(
         self,
-        work: Work,
         capture: Callable[[Work], tuple[Callable[[], None], Tensor]] | None = None,
         warm_up: Callable[[Work], Tensor] | None = None,
     ):
-        self.work = work
         self.capture, self.warm_up = capture or capture_cuda, warm_up or warm_up_cuda
         self.calls = 0
         self.baked: object = None
         self.replay: Callable[[], None] | None = None
         self.output: Tensor | None = None
 
-    def __call__(self, baked: object) -> Tensor:
-        """One update; its output is overwritten by the next."""
+    def __call__(self, work: Work, baked: object) -> Tensor:
+        """One update, always the same `work`; its output is overwritten by the next.
+
+        `work` is not kept: a trainer whose graph knew the trainer would hold the GPU's memory until the next collection.
+        """
         self.calls += 1
         if self.calls <= WARMUP:
-            return self.warm_up(self.work)
+            return self.warm_up(work)
         if self.replay is None or baked != self.baked:
-            self.replay = self.output = None  # gives the old graph's memory back before the new one asks for its own
-            self.replay, self.output = self.capture(self.work)
+            self.replay = self.output = None  # lets go of the old graph before there is a new one
+            self.replay, self.output = self.capture(work)
             self.baked = baked
         self.replay()
         assert self.output is not None
@@ -48,9 +49,12 @@ class StepGraph:
 
 
 def capture_cuda(work: Work) -> tuple[Callable[[], None], Tensor]:
-    """Record `work`, without running it, as a CUDA graph: its replay, and the tensor that each replay fills."""
+    """Record `work`, without running it, as a CUDA graph: its replay, and the tensor that each replay fills.
+
+    On the current device, which has to be that of the tensors: on a stream of another one nothing would be recorded.
+    """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=torch.cuda.Stream()):  # torch's own stream is of the device first captured on
         output = work()
     return graph.replay, output
 

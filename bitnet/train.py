@@ -98,7 +98,7 @@ class Trainer:
         self.health = Health(self.model, torch.bincount(corpus.train, minlength=corpus.vocab_size), self.recipe.decayed)
         self.optimizer = make_optimizer(self.model, self.recipe)
         self.no_inf = torch.zeros((), device=device)  # the fused optimizer wants it beside a gradient scale
-        self.graph = StepGraph(self.compute) if self.backend.graphs else None
+        self.graph = StepGraph() if self.backend.graphs else None
         self.evaluations = frozenset(evaluation_steps(config.steps, config.eval_every))
         self.done = 0  # updates made so far
 
@@ -161,7 +161,7 @@ class Trainer:
             else:
                 group["lr"] = lr
         self.ids.copy_(batch(self.stream, step, self.config.batch_size, self.config.sequence_length))
-        return self.graph(baked=wd) if self.graph else self.compute()
+        return self.graph(self.compute, baked=wd) if self.graph else self.compute()
 
     def compute(self) -> Tensor:
         """One update on the tokens in `ids`, at the rates in the optimizer; nothing in it waits for the device."""

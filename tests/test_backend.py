@@ -24,11 +24,21 @@ def test_a_gpu_takes_float32_and_graphs(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     backend = choose("auto")
     assert (backend.device.type, backend.precision, backend.graphs) == ("cuda", "float32", True)
+    assert not choose("auto", strict=True).graphs
     assert not choose("cpu").graphs
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"device": "tpu"}, {"device": "cpu:1"}, {"precision": "float16"}, {"strict": 1}], ids=str
+    "arguments",
+    [
+        {"device": "tpu"},
+        {"device": "cpu:1"},
+        {"device": "cuda:"},
+        {"device": "cuda:01"},
+        {"precision": "float16"},
+        {"strict": 1},
+    ],
+    ids=str,
 )
 def test_refusals(arguments):
     with pytest.raises(ParameterError, match=next(iter(arguments))):
