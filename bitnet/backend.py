@@ -15,7 +15,7 @@ import torch
 
 from bitnet import checks
 
-__all__ = ["Backend", "choose", "keep_freed_memory", "onednn_is_faster", "start_threads"]
+__all__ = ["PRECISIONS", "Backend", "choose", "keep_freed_memory", "onednn_is_faster", "start_threads"]
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 

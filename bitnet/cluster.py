@@ -5,10 +5,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from bitnet.backend import choose
+from bitnet.backend import PRECISIONS, choose
 from bitnet.cell import Cell, Message, Train, perform, train_cell
-from bitnet.checks import ParameterError, choice
-from bitnet.pool import ATTEMPTS, Ended, Hear, divide
+from bitnet.checks import ParameterError, choice, integer
+from bitnet.pool import ATTEMPTS, Ended, Hear, cores, divide
 
 __all__ = ["Cluster"]
 
@@ -25,8 +25,9 @@ class Cluster:
 
     def __init__(self, cells: int, workers: int | None = None, device: str = "auto", precision: str = "auto"):
         choice("device", device, ("auto", "cpu", "cuda"))  # Ray says which of several
+        choice("precision", precision, PRECISIONS)
+        workers = None if workers is None else integer("workers", workers, 1)
         self.ray = _ray()
-        divide(1, cells, workers)  # a bad number of workers is said before a cluster is started
         self._connect(workers)
         total = self.ray.cluster_resources()
         gpus = int(total.get("GPU", 0))
@@ -41,15 +42,19 @@ class Cluster:
         self.threads = min(threads, largest) if self.kind == "cpu" else 1
 
     def _connect(self, workers: int | None) -> None:
-        """Join the cluster that there is, or start one here that is as large as asked for."""
+        """Join the cluster that there is, or start one of this machine's cores, with no fewer than there are workers."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no reports to anybody
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if self.ray.is_initialized():
             return
         try:
             self.ray.init(address="auto", **quiet)
-        except ConnectionError:
-            self.ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+        except ConnectionError as error:
+            if asked := os.environ.get("RAY_ADDRESS"):
+                raise ParameterError(
+                    "RAY_ADDRESS", asked, "no Ray cluster answers there; unset it to start one here"
+                ) from error
+            self.ray.init(address="local", num_cpus=max(cores(), workers or 1), include_dashboard=False, **quiet)
 
     def __str__(self) -> str:
         each = "one GPU each" if self.kind == "cuda" else f"{self.threads} thread{'s' * (self.threads > 1)} each"
@@ -64,14 +69,18 @@ class Cluster:
         resources = {"num_gpus": 1} if self.kind == "cuda" else {"num_cpus": self.threads}
         # max_calls=1: a fresh process a cell, as in a Pool.
         task = self.ray.remote(max_retries=ATTEMPTS - 1, max_calls=1, **resources)(_task)
-        running = {task.remote(cell, train, messages): cell for cell in cells}
+        waiting = list(cells)
+        running: dict[Any, Cell] = {}
 
         def listen() -> None:
             for identity, message in messages.get_nowait_batch(messages.qsize()):
                 hear(by_identity[identity], message)
 
         try:
-            while running:
+            while waiting or running:
+                while waiting and len(running) < self.workers:
+                    cell = waiting.pop(0)
+                    running[task.remote(cell, train, messages)] = cell
                 done, _ = self.ray.wait(list(running), timeout=POLL_SECONDS)
                 listen()
                 for reference in done:

@@ -80,10 +80,10 @@ def predicted_row_norms(history: History, corpus: Corpus, which: str = "embeddin
 def death_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
     """When the head's rows of unseen tokens had lost half of their norm: predicted by decay alone, and as evaluations found it.
 
-    None: not by the end of the run.
+    None: not by the end of the run. A run that was never evaluated has no row.
     """
     rows = []
-    for history in histories:
+    for history in _evaluated(histories):
         config = history.config
         norms = predicted_row_norms(history, corpus, "head")
         gone = norms[norms.measured < GONE * norms.measured.iloc[0]]
@@ -103,10 +103,10 @@ def block_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
     """The mean |W| of the blocks' projections: at first, at the last step, and as decay alone would have left it.
 
     The prediction takes the loss gradient as noise of the size that the run's evaluations found (the median over them,
-    per weight): what is measured above it is what learning has put there.
+    per weight): what is measured above it is what learning has put there. A run that was never evaluated has no row.
     """
     rows = []
-    for history in histories:
+    for history in _evaluated(histories):
         config, health = history.config, history.health
         model = initial_model(config, corpus.vocab_size)
         weights = [m.weight.detach().flatten() for m in model.modules() if isinstance(m, BitLinear)]
@@ -122,6 +122,10 @@ def block_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
             "decay alone": left,
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _evaluated(histories: Sequence[History]) -> list[History]:
+    return [history for history in histories if len(history.health)]
 
 
 def _dense(total: int) -> range:

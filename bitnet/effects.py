@@ -15,12 +15,12 @@ __all__ = ["Setting", "bootstrap_interval", "final_intervals", "paired_differenc
 RESAMPLES = 10_000
 COMPARED = ("val_loss", "effective_tokens", "unique_tokens", "context_information", "top1_share", "seq_rep_4")
 
-Setting = tuple[int, int, int]  # hidden, steps, seed: what two runs share that are compared as a pair
+Setting = tuple[int, int, int, str]  # hidden, steps, seed, corpus: what two runs share that are compared as a pair
 
 
 def setting(config: RunConfig) -> Setting:
-    """What a run shares with the runs of other arms beside it: hidden, steps, seed."""
-    return config.hidden, config.steps, config.seed
+    """What a run shares with the runs of other arms beside it: hidden, steps, seed, corpus."""
+    return config.hidden, config.steps, config.seed, config.corpus
 
 
 def bootstrap_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
@@ -37,15 +37,16 @@ def final_intervals(histories: Sequence[History], measure: str) -> pd.DataFrame:
     """A measure at the last step of the complete runs, over seeds: arm, steps, hidden, seeds, mean, low, high, each.
 
     `low` and `high` are the 95 % bootstrap interval of the mean, `each` the values by seed; arms in the order of the runs.
+    Another corpus has rows of its own.
     """
-    found: dict[tuple[str, int, int], dict[int, float]] = {}
+    found: dict[tuple[str, int, int, str], dict[int, float]] = {}
     for history in histories:
         if history.complete:
             config = history.config
-            values = found.setdefault((config.arm, config.steps, config.hidden), {})
+            values = found.setdefault((config.arm, config.steps, config.hidden, config.corpus), {})
             values[config.seed] = float(history.measures[measure].iloc[-1])
     rows = []
-    for (arm, steps, hidden), values in found.items():
+    for (arm, steps, hidden, _), values in found.items():
         each = [values[seed] for seed in sorted(values)]
         rows.append((arm, steps, hidden, len(each), float(np.mean(each)), *bootstrap_interval(each), each))
     arms = list(dict.fromkeys(row[0] for row in rows))
@@ -56,7 +57,7 @@ def final_intervals(histories: Sequence[History], measure: str) -> pd.DataFrame:
 def paired_differences(
     histories: Sequence[History], arm: str, against: str, measures: Sequence[str] = COMPARED
 ) -> pd.DataFrame:
-    """`arm` minus `against` at the last step, paired by size, length and seed: same data, same initial weights.
+    """`arm` minus `against` at the last step, paired by size, length, seed and corpus: same data, same initial weights.
 
     One row a measure: the mean difference, its 95 % bootstrap interval over the pairs, the number of pairs, every
     single difference, and whether all of them have the same sign. Only complete runs count; no row where there is no pair.
@@ -79,18 +80,20 @@ def recovery(history: History) -> dict[str, object]:
     """What happens at the stage switch: the context information before it, and the first evaluation that sees it regained.
 
     "steps to 0.1 nats" counts from the switch to the first evaluation in Stage 2 whose context information is at least
-    0.1 nats (the bar of the state "collapsed"); None where that never comes, 0 where it was never lost.
+    0.1 nats (the bar of the state "collapsed"); None where that never comes, 0 where it was never lost. Of a run that was
+    never evaluated only the first four are there.
     """
-    boundary = stage_boundary(history.config.steps)
-    before = history.measures[history.measures.step <= boundary].iloc[-1]
-    after = history.measures[history.measures.step > boundary]
-    alive = after[after.context_information >= COLLAPSED_CONTEXT_INFORMATION]
-    steps: int | None = int(alive.step.iloc[0]) - boundary if len(alive) else None
-    if before.context_information >= COLLAPSED_CONTEXT_INFORMATION:
-        steps = 0
-    return {
+    boundary, context = stage_boundary(history.config.steps), history.measures.set_index("step").context_information
+    row: dict[str, object] = {
         "arm": history.config.arm, "hidden": history.config.hidden, "seed": history.config.seed, "switch at": boundary,
-        "context before (nats)": round(float(before.context_information), 3),
-        "context at the end (nats)": round(float(history.measures.context_information.iloc[-1]), 3),
-        "steps to 0.1 nats": steps,
     }  # fmt: skip
+    if not len(context):
+        return row
+    before, after = context[context.index <= boundary].iloc[-1], context[context.index > boundary]
+    alive = after[after >= COLLAPSED_CONTEXT_INFORMATION]
+    steps: int | None = int(alive.index[0]) - boundary if len(alive) else None
+    return row | {
+        "context before (nats)": round(float(before), 3),
+        "context at the end (nats)": round(float(context.iloc[-1]), 3),
+        "steps to 0.1 nats": 0 if before >= COLLAPSED_CONTEXT_INFORMATION else steps,
+    }

@@ -25,7 +25,7 @@ POLL_SECONDS = 0.1
 
 
 class NotFinished(OneLineError, RuntimeError):
-    """The runs of a live training were stopped; the message says how to go on."""
+    """The runs of a live training were stopped, or none of them came to anything; the message says what to do."""
 
 
 def someone_looks_on() -> bool:
@@ -82,8 +82,8 @@ class LiveTraining:
     async def finished(self) -> list[History]:
         """The histories once all runs are finished. A cell that awaits this leaves the kernel free to answer to the buttons.
 
-        Errors: `NotFinished` if they were stopped, and whatever stopped the worker otherwise. An interrupt of the awaiting
-        cell stops the worker.
+        Errors: `NotFinished` if they were stopped or none came to an evaluation, and whatever stopped the worker otherwise.
+        An interrupt of the awaiting cell stops the worker.
         """
         try:
             while self.training:
@@ -95,6 +95,9 @@ class LiveTraining:
             raise NotFinished("stopped; press Resume above, then run this cell and those below it")
         if self.error is not None:
             raise self.error
+        if not any(len(history.measures) for history in self.histories):
+            reasons = {str(history.manifest.get("reason", history.status)) for history in self.histories}
+            raise NotFinished(f"no run came as far as its first evaluation ({'; '.join(sorted(reasons))})")
         return self.histories
 
     def _work(self) -> None:

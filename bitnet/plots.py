@@ -198,19 +198,28 @@ def top_tokens_figure(histories: Sequence[History], step: int | None = None, tok
 
 
 def spread_figure(histories: Sequence[History], measure: str, title: str = "", log: bool = False) -> go.Figure:
-    """A measure over training: one line an arm, the mean over its seeds, in a band from the least to the greatest seed."""
+    """A measure over training: the mean over the seeds of an arm, in a band from the least to the greatest seed.
+
+    One line an arm, size and length, as far as all of its seeds have come.
+    """
     label, _ = LABELS[measure]
     figure = go.Figure()
-    for arm in dict.fromkeys(h.config.arm for h in histories):
-        runs = [h.measures.set_index("step")[measure].rename(h.config.seed) for h in histories if h.config.arm == arm]
+    groups: dict[tuple[str, int, int], list[pd.Series]] = {}
+    for h in histories:
+        if len(h.measures):
+            values = h.measures.set_index("step")[measure].rename(h.config.seed)
+            groups.setdefault((h.config.arm, h.config.hidden, h.config.steps), []).append(values)
+    sizes, lengths = ({key[i] for key in groups} for i in (1, 2))
+    for (arm, hidden, length), runs in groups.items():
+        name = arm + (f", hidden {hidden}" if len(sizes) > 1 else "") + (f", {length} steps" if len(lengths) > 1 else "")
         table = pd.concat(runs, axis=1).dropna()
         steps, colour = table.index.tolist(), ARM_COLOURS[arm]
         low, high = table.min(axis=1).round(4).tolist(), table.max(axis=1).round(4).tolist()
         figure.add_scatter(x=steps + steps[::-1], y=high + low[::-1], fill="toself", mode="none", fillcolor=faint(colour),
-                           hoverinfo="skip", showlegend=False, legendgroup=arm)  # fmt: skip
+                           hoverinfo="skip", showlegend=False, legendgroup=name)  # fmt: skip
         figure.add_scatter(
-            x=steps, y=table.mean(axis=1).round(4).tolist(), name=f"{arm} ({len(runs)} seed{'s' * (len(runs) > 1)})",
-            legendgroup=arm, mode="lines+markers", line={"color": colour, "width": 2, "dash": dash(arm)}, marker={"size": 5},
+            x=steps, y=table.mean(axis=1).round(4).tolist(), name=f"{name} ({len(runs)} seed{'s' * (len(runs) > 1)})",
+            legendgroup=name, mode="lines+markers", line={"color": colour, "width": 2, "dash": dash(arm)}, marker={"size": 5},
         )  # fmt: skip
     mark_switch(figure, histories)
     dress(figure, title or label, "update (step)", label + (", log scale" if log else ""))

@@ -19,7 +19,7 @@ from bitnet import checks
 from bitnet.backend import choose
 from bitnet.cell import STOPPED, Cell, Message, Train, perform, train_cell
 
-__all__ = ["ATTEMPTS", "Ended", "Hear", "Pool", "divide"]
+__all__ = ["ATTEMPTS", "Ended", "Hear", "Pool", "cores", "divide"]
 
 ATTEMPTS = 2  # a worker killed once may have been unlucky; a cell that kills two is to blame itself
 
@@ -29,14 +29,14 @@ Ended = Callable[[Cell, str], None]
 _SPAWN = multiprocessing.get_context("spawn")  # forking a process that has used torch can hang
 
 
-def divide(cores: int, cells: int, workers: int | None) -> tuple[int, int]:
-    """Workers and threads a worker for so many cores and cells: one thread each unless cores are left over.
+def divide(places: int, cells: int, workers: int | None) -> tuple[int, int]:
+    """Workers and threads a worker for so many cores (`places`) and cells: one thread each unless cores are left over.
 
     Both follow from the whole sweep, not from what is left of it: sums depend on the number of threads, and a run that
     goes on ends bit for bit the same only with as many as before. Errors: `ParameterError` for fewer than one worker.
     """
-    count = max(1, min(cores, cells)) if workers is None else checks.integer("workers", workers, 1)
-    return count, max(1, cores // count)
+    count = max(1, min(places, cells)) if workers is None else checks.integer("workers", workers, 1)
+    return count, max(1, places // count)
 
 
 class Pool:
@@ -51,13 +51,13 @@ class Pool:
         backend = choose(device, precision)
         self.kind, self.precision = backend.device.type, backend.precision
         if self.kind == "cpu":
-            self.workers, self.threads = divide(_cores(), cells, workers)
+            self.workers, self.threads = divide(cores(), cells, workers)
             self.devices = ["cpu"] * self.workers
         else:
             gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
             found = gpus if backend.device.index is None else [str(backend.device)]
             self.workers, _ = divide(len(found), cells, workers)
-            self.threads = max(1, _cores() // self.workers)
+            self.threads = max(1, cores() // self.workers)
             self.devices = [found[i % len(found)] for i in range(self.workers)]
 
     def __str__(self) -> str:
@@ -187,7 +187,7 @@ def _second_ctrl_c_kills():
         raise
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use; torch leaves hardware threads out, and heeds OMP_NUM_THREADS."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(allowed, torch.get_num_threads()))

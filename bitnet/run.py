@@ -31,8 +31,9 @@ Callback = Callable[[RunConfig, Record], None]
 Say = Callable[[str], None]
 
 MODEL = "model.safetensors"
-# How torch says that the host's memory is out; CUDA's is torch.OutOfMemoryError.
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
+# How torch says that memory is out where it does not raise torch.OutOfMemoryError: the host's, and that of a CUDA context,
+# a graph or a library's workspace.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
 def run(

@@ -13,9 +13,7 @@ from bitnet.history import History
 from bitnet.plan import PLAN_STEPS
 from bitnet.schedule import checkpoints, stage_boundary
 
-__all__ = ["ANSWERS", "Assessment", "Check", "Verdict", "assess", "checklist", "final_counts", "judge"]
-
-ANSWERS = ("works", "does not work", "inconclusive")
+__all__ = ["Assessment", "Check", "Verdict", "assess", "checklist", "final_counts", "judge"]
 
 WORKS_BAR = DIVERSE_UNIQUE_TOKENS  # the brief: "256-hidden step 20k shows >50 tokens"
 FAILS_BAR = 10  # the brief: "step 20k shows <10 tokens"
@@ -107,8 +105,8 @@ def last_quarter(history: History) -> pd.DataFrame:
 def judge(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Verdict:
     """Does Stage-2 weight decay 0.0 cure degenerate decoding? The answer, from the runs of `l2-0.0` and their controls.
 
-    "works" takes all of: every run of the fix complete, as long as the plan, passing every check, and the broken
-    setting trained at the same size and failing (else nothing was cured), and no run of either that is `planned` missing.
+    "works" takes all of: every run of the fix complete, as long as the plan, passing every check, and the broken setting
+    trained at the same size and length and failing (else nothing was cured), and no run of either that is `planned` missing.
     One failing run of full length is enough for "does not work". All else is "inconclusive".
     """
     assessments = tuple(assess(history) for history in histories)
@@ -146,10 +144,11 @@ def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> tuple[st
     between = [a for a in fix if a.outcome == "open"]
     if between:
         return "inconclusive", f"{_label(between[0])} lies between the bars on {_reasons(between[0], None)}."
-    sizes = {a.hidden for a in fix}
-    if sizes - {a.hidden for a in broken}:
+    # A shorter run of the broken setting fails the checks by being short, and shows no disease.
+    treated = {(a.hidden, a.steps) for a in fix}
+    if treated - {(a.hidden, a.steps) for a in broken}:
         return "inconclusive", f"{FIX} passes, but {BROKEN} was not trained beside it: a cure needs a disease."
-    if not all(a.outcome == "fails" for a in broken if a.hidden in sizes):
+    if not all(a.outcome == "fails" for a in broken if (a.hidden, a.steps) in treated):
         return "inconclusive", f"{FIX} passes, but {BROKEN} does not fail: there was nothing to cure."
     return "works", f"Every run of {FIX} passes every check, and {BROKEN} beside it fails."
 
@@ -189,6 +188,8 @@ def _same_at_every_size(outcomes: dict[int, set[str]]) -> tuple[str, str]:
     parts = "; ".join(f"hidden {hidden}: {', '.join(sorted(found))}" for hidden, found in sorted(outcomes.items()))
     if len(outcomes) < 2:
         return "not known", f"{parts or 'no size'}; it takes at least two sizes"
+    if set.union(*outcomes.values()) & {"unfinished", "invalid"}:
+        return "not known", parts
     return "yes" if len(set.union(*outcomes.values())) == 1 else "no", parts
 
 

@@ -20,8 +20,9 @@ __all__ = ["Explorer", "explore"]
 def explore(histories: Sequence[History], corpus: Corpus, live: bool | None = None) -> go.Figure:
     """Show the explorer in an open notebook; return a static figure of the last step, to stay in the saved notebook.
 
-    The figure shows the first run of each arm and size, four at most.
+    The figure shows the first run of each arm and size, four at most. Runs that were never evaluated are left out.
     """
+    histories = [history for history in histories if len(history.measures)]
     if someone_looks_on() if live is None else live:
         from IPython.display import display
 
@@ -35,7 +36,8 @@ def explore(histories: Sequence[History], corpus: Corpus, live: bool | None = No
 class Explorer:
     """Curves of a measure over training, a step slider, and what two of the runs said at that step, side by side.
 
-    Hovering or clicking a point of a curve moves the slider to its step. `box` is the widget. Needs runs of one corpus.
+    Hovering or clicking a point of a curve moves the slider to its step. `box` is the widget. Needs runs of one corpus,
+    each evaluated at least once.
     """
 
     def __init__(self, histories: Sequence[History], corpus: Corpus):

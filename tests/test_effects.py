@@ -79,6 +79,7 @@ def test_runs_without_a_partner_of_the_same_setting_are_left_out():
         ended("l2-0.05", 2, 1.0),
         ended("l2-0.0", 3, 1.0, hidden=512), ended("l2-0.05", 3, 9.0, hidden=256),
         ended("l2-0.0", 4, 1.0, steps=2000), ended("l2-0.05", 4, 9.0),
+        ended("l2-0.0", 5, 1.0, corpus="wikitext-2"), ended("l2-0.05", 5, 9.0),
         ended("adamw-0.0", 0, 1.0),  # another arm
     ]  # fmt: skip
     assert compared(pair + alone)["each"] == "-1"

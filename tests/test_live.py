@@ -6,7 +6,7 @@ import threading
 import pytest
 from test_run import same
 
-from bitnet import Plan, execute
+from bitnet import Plan, Trainer, execute
 from bitnet.live import LiveTraining, LiveView, NotFinished, someone_looks_on
 
 PATIENCE = 120  # seconds until a worker that never answers fails its test
@@ -180,6 +180,15 @@ def test_an_interrupt_of_the_waiting_cell_stops_the_worker(corpus, tmp_path, gat
     gate.opened.set()
     with pytest.raises(NotFinished):
         result(training)
+
+
+def test_runs_of_which_none_came_to_an_evaluation_are_one_line(corpus, tmp_path, monkeypatch):
+    def fail(self, step):
+        raise MemoryError("of this machine")
+
+    monkeypatch.setattr(Trainer, "update", fail)
+    with pytest.raises(NotFinished, match=r"first evaluation \(MemoryError: of this machine\)"):
+        result(LiveTraining(plan_in(tmp_path), corpus, live=False))
 
 
 def test_an_error_in_the_worker_is_raised_in_the_cell_that_waits(corpus, tmp_path, monkeypatch):

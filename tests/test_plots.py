@@ -221,6 +221,15 @@ def test_the_spread_of_seeds_is_a_band_around_their_mean(tiny_runs):
     assert not band.showlegend
 
 
+def test_the_spread_keeps_sizes_and_lengths_apart():
+    runs = [history("l2-0.0"), history("l2-0.0", seed=1), history("l2-0.0", hidden=512), history("l2-0.0", steps=5000)]
+    lines = [trace.name for trace in spread_figure(runs, "val_loss").data if trace.name]
+    assert lines == [
+        "l2-0.0, hidden 256, 20000 steps (2 seeds)", "l2-0.0, hidden 512, 20000 steps (1 seed)",
+        "l2-0.0, hidden 256, 5000 steps (1 seed)",
+    ]  # fmt: skip
+
+
 def test_an_arm_keeps_its_colour_and_full_precision_is_dashed(tiny_runs):
     histories = [tiny_runs["adamw-0.0", 0], tiny_runs["fp-adamw-0.0", 0]]
     for figure in (loss_figure(histories), phase_figure(histories), measure_figure(histories, "top1_share")):

@@ -212,6 +212,54 @@ def test_one_worker_a_gpu(monkeypatch):
     assert (Pool(22).kind, Pool(22).precision) == ("cuda", "float32")
 
 
+@pytest.mark.parametrize("wrong", [{"workers": "0"}, {"workers": "many"}, {"precision": "float16"}, {"device": "cuda:1"}])
+def test_what_a_cluster_refuses_it_refuses_at_once(monkeypatch, wrong):
+    monkeypatch.setattr("bitnet.cluster._ray", lambda: pytest.fail("a cluster was looked for"))
+    with pytest.raises(ParameterError, match=next(iter(wrong))):
+        Cluster(2, **wrong)
+
+
+class NoRay:
+    """A Ray that finds no cluster, and notes what it is asked to start."""
+
+    def __init__(self):
+        self.started = None
+
+    def is_initialized(self):
+        return False
+
+    def init(self, address, num_cpus=None, **_):
+        if address == "auto":
+            raise ConnectionError
+        self.started = num_cpus
+
+    def cluster_resources(self):
+        return {"CPU": float(self.started)}
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": self.cluster_resources()}]
+
+
+@pytest.mark.parametrize(("workers", "threads"), [("2", 4), (None, 1), ("16", 1)])
+def test_a_cluster_started_here_divides_the_cores_as_a_pool_does(monkeypatch, workers, threads):
+    """`workers` is text where it comes from the command line."""
+    ray = NoRay()
+    monkeypatch.setattr("bitnet.cluster._ray", lambda: ray)
+    monkeypatch.setattr("bitnet.pool.cores", lambda: 8)
+    monkeypatch.setattr("bitnet.cluster.cores", lambda: 8)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    crew, pool = (engine(20, workers, "cpu", "float32") for engine in (Cluster, Pool))
+    assert (crew.workers, crew.threads) == (pool.workers, pool.threads) == (int(workers or 8), threads)
+    assert ray.started == max(8, crew.workers)
+
+
+def test_a_cluster_that_does_not_answer_is_not_replaced_by_another(monkeypatch):
+    monkeypatch.setattr("bitnet.cluster._ray", NoRay)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.7:6379")
+    with pytest.raises(ParameterError, match=r"RAY_ADDRESS = '10\.0\.0\.7:6379': no Ray cluster answers there"):
+        Cluster(2, device="cpu")
+
+
 def test_ray_that_is_missing_is_named_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ParameterError, match=r"engine = 'ray': needs the package ray; .*bitnet\[ray\]"):

@@ -5,12 +5,14 @@ import json
 import re
 
 import pytest
+import torch
 from rich.console import Console
 
-from bitnet import HistoryError, Plan, execute, judge, preflight
+from bitnet import HistoryError, Plan, Trainer, checklist, decay, effects, execute, judge, plots, preflight, weight_plots
 from bitnet.__main__ import main
 from bitnet.evidence import load_plan, survey
 from bitnet.report import print_report, write_report
+from bitnet.widgets import explore
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,32 @@ def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path):
     with pytest.raises(HistoryError, match="choose another report_dir"):
         write_report(tmp_path / "thesis", *study)
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+
+
+def test_an_arm_that_ran_out_of_memory_at_once_does_not_keep_the_others_from_being_shown(corpus, tmp_path, monkeypatch):
+    update = Trainer.update
+
+    def fail(self, step):
+        if self.config.arm == "l2-both-0.1":
+            raise torch.OutOfMemoryError("CUDA")
+        return update(self, step)
+
+    monkeypatch.setattr(Trainer, "update", fail)
+    plan = Plan(hidden=8, steps=8, arms="l2-both-0.1,l2-0.0", device="cpu", runs_dir=tmp_path / "runs", probe_positions=310)
+    histories = execute(plan, corpus)
+    assert [len(h.measures) > 0 for h in histories] == [False, True]
+    folder = write_report(tmp_path / "report", plan, histories, [], judge(histories))
+    assert json.loads((folder / "verdict.json").read_text())["answer"] == "inconclusive"
+    for history in histories:
+        assert len(checklist(history)) == 5
+        assert effects.recovery(history)["switch at"] == 4
+    assert len(effects.paired_differences(histories, "l2-0.0", "l2-both-0.1")) == 0
+    assert decay.death_table(histories, corpus).arm.tolist() == decay.block_table(histories, corpus).arm.tolist() == ["l2-0.0"]
+    assert [trace.name for trace in plots.spread_figure(histories, "val_loss").data if trace.name] == ["l2-0.0 (1 seed)"]
+    weight_plots.grid_figure(histories)
+    for figure in (plots.phase_figure, plots.entropy_figure, weight_plots.penalty_figure, weight_plots.row_norm_figure):
+        figure(histories)
+    assert explore(histories, corpus, live=False).layout.annotations[0].text == "l2-0.0"
 
 
 def test_a_crash_while_writing_keeps_the_earlier_report_and_claims_nothing(study, tmp_path, monkeypatch):

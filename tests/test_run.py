@@ -192,7 +192,13 @@ def test_divergence_is_recorded_kept_and_does_not_stop_the_others(corpus, tmp_pa
     assert execute(plan, corpus, say=said.append)[0].status == "diverged"
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), MemoryError(), RuntimeError("can't allocate memory: 9 TB")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA"), MemoryError(), RuntimeError("can't allocate memory: 9 TB"),
+        RuntimeError("CUDA error: out of memory"), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."),
+    ],
+)  # fmt: skip
 def test_out_of_memory_names_the_remedy_and_the_others_go_on(corpus, tmp_path, monkeypatch, error):
     update = Trainer.update
 

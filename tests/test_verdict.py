@@ -22,9 +22,21 @@ DEAD = {
 ONE_TOKEN = DEAD | {"unique_predictions": 1, "unique_tokens": 1, "top1_share": 1.0, "predictive_entropy": 6.0, "val_loss": 9.0}
 
 
-def history(arm, *, hidden=256, steps=20_000, seed=0, stage1=HEALTHY, stage2=HEALTHY, last=None, status="complete", until=None):
+def history(
+    arm,
+    *,
+    hidden=256,
+    steps=20_000,
+    seed=0,
+    stage1=HEALTHY,
+    stage2=HEALTHY,
+    last=None,
+    status="complete",
+    until=None,
+    corpus="wikipedia-sample",
+):
     """A run with constant measures in each stage."""
-    config = RunConfig(arm, hidden=hidden, steps=steps, seed=seed)
+    config = RunConfig(arm, hidden=hidden, steps=steps, seed=seed, corpus=corpus)
     rows = [
         {"step": step, "loss": 7.0, "lr": 1e-3, "wd": 0.1}
         | (last if last and step == steps else stage1 if step <= steps // 2 else stage2)
@@ -152,6 +164,12 @@ def test_a_probe_that_cannot_reach_the_bar_cannot_pass():
     assert not {c.name: c.passed for c in assess(briefs_probe).checks}["the probe can count to the bar"]
 
 
+def test_a_control_that_is_shorter_than_the_fix_shows_no_disease():
+    verdict = judge([history("l2-0.05", steps=160, stage1=DEAD, stage2=DEAD), history("l2-0.0")])
+    assert verdict.answer == "inconclusive"
+    assert "not trained beside it" in verdict.reason
+
+
 def test_sub_answers():
     verdict = judge([BROKEN, history("l2-0.0"), history("l2-0.0", hidden=512, stage1=DEAD), history("adamw-0.0")])
     diverse, sizes, changes = verdict.sub_answers
@@ -161,6 +179,8 @@ def test_sub_answers():
     assert "adamw-0.0" in changes[2]
     assert judge([BROKEN, history("l2-0.0")]).sub_answers[2][1] == "no"
     assert judge([BROKEN, history("l2-0.0")]).sub_answers[1][1] == "not known"
+    under_way = [history("l2-0.0", hidden=hidden, status="running", until=5000) for hidden in (256, 512)]
+    assert judge(under_way).sub_answers[1][1] == "not known"
     differing = judge([BROKEN, history("l2-0.0"), history("l2-0.0", hidden=512, stage2=DEAD)])
     assert differing.sub_answers[0][1] == "no"
     assert differing.sub_answers[1][1] == "no"
