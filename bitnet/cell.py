@@ -75,10 +75,12 @@ class Cell:
     @property
     def executed(self) -> Path:
         """Where the executed notebook is kept; under this name only if it ran to its end."""
-        return self.runs_dir / "notebooks" / f"{self.identity}.ipynb"
+        assert self.notebook is not None
+        return self.runs_dir / "notebooks" / self.notebook.stem / f"{self.identity}.ipynb"
 
     def parameters(self) -> dict[str, str | int]:
         """What a notebook is told, so that it reads this run back and leaves a report of its own."""
+        assert self.notebook is not None
         config, runs_dir = self.config, self.runs_dir.resolve()
         return {
             "hidden": config.hidden,
@@ -89,7 +91,7 @@ class Cell:
             "device": self.device,
             "precision": self.precision,
             "runs_dir": str(runs_dir),
-            "report_dir": str(runs_dir / "reports" / self.identity),
+            "report_dir": str(runs_dir / "reports" / self.notebook.stem / self.identity),
         }
 
     def outcome(self) -> Outcome:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-__all__ = ["Cadence", "Checkpoint", "clear", "latest", "save", "saved_steps", "write_tensors"]
+__all__ = ["Cadence", "Checkpoint", "clear", "latest", "put_in_place", "save", "saved_steps", "write_tensors"]
 
 KEPT = 2  # the newest, and the one before it in case the newest is damaged
 
@@ -56,7 +56,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     digest = write_tensors(tensors, checkpoint.tensors)
     partial = tensors.with_suffix(".tmp")
     partial.write_text(json.dumps({"step": checkpoint.step, "sha256": digest, "rows": list(checkpoint.rows)}))
-    _replace(partial, facts)
+    put_in_place(partial, facts)
     for step in saved_steps(folder)[:-KEPT]:
         for path in _paths(folder, step):
             path.unlink(missing_ok=True)
@@ -71,7 +71,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
         partial.unlink(missing_ok=True)
         raise OSError(str(error)) from error
     digest = _sha256(partial)
-    _replace(partial, path)
+    put_in_place(partial, path)
     return digest
 
 
@@ -109,7 +109,7 @@ def saved_steps(folder: Path) -> list[int]:
     )
 
 
-def _replace(partial: Path, path: Path) -> None:
+def put_in_place(partial: Path, path: Path) -> None:
     """Give a file its name once its bytes are on disk."""
     with partial.open("rb") as file:
         os.fsync(file.fileno())

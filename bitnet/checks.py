@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 
 __all__ = ["OneLineError", "ParameterError", "boolean", "choice", "folder", "integer", "names", "number", "seeds"]
@@ -20,13 +21,17 @@ class ParameterError(OneLineError, ValueError):
     """A parameter has a value that is not allowed; the message is one line that says which, and what is."""
 
     def __init__(self, name: str, value: object, allowed: str):
-        super().__init__(f"{name} = {value!r}: {allowed}")
+        super().__init__(name, value, allowed)  # so that it comes whole out of another process
+
+    def __str__(self) -> str:
+        name, value, allowed = self.args
+        return f"{name} = {value!r}: {allowed}"
 
 
 def number(name: str, value: object, at_least: float = -math.inf, at_most: float = math.inf) -> float:
     """`value` as a finite float in [at_least, at_most]; text such as "1e-3", which YAML leaves a string, is converted."""
     allowed = f"must be a number{_range(at_least, at_most)}"
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, Real | str):
         raise ParameterError(name, value, allowed)
     try:
         result = float(value)
@@ -48,7 +53,7 @@ def integer(name: str, value: object, at_least: int | None = None, at_most: int 
         raise ParameterError(name, value, allowed) from None
     if not result.is_integer() or not low <= result <= high:
         raise ParameterError(name, value, allowed)
-    return int(value) if isinstance(value, int) else int(result)
+    return int(value) if isinstance(value, Integral) else int(result)
 
 
 def boolean(name: str, value: object) -> bool:

@@ -8,9 +8,10 @@ from typing import Any
 from bitnet import checks
 from bitnet.arms import Recipe, recipe
 
-__all__ = ["GPT2_VOCABULARY", "BitNetConfig", "RunConfig"]
+__all__ = ["BLOCK", "GPT2_VOCABULARY", "BitNetConfig", "RunConfig"]
 
 GPT2_VOCABULARY = 50257
+BLOCK = 1024  # tokens a block of a corpus; small enough that train and held-out see the same articles
 
 # Raised when a change of code changes the numbers of a run, or which are kept, so that older run folders are not read back
 # in its place.
@@ -21,7 +22,7 @@ RECIPE_VERSION = 2
 class BitNetConfig:
     """Sizes and options of a `BitNetModel`; 0 for `num_kv_heads` or `ffn_hidden_size` means `num_heads` or `2 * hidden_size`.
 
-    `norm_placement` "double" normalises at the head of each sub-layer and again inside every BitLinear, as the seed does;
+    `norm_placement` "double" normalises at the head of each sub-layer and again inside every BitLinear, as the brief does;
     "inside" keeps the second only (BitNet b1.58 training tips, section 1). `quantize=False` makes both quantizers the
     identity. Errors: `ParameterError` for sizes that do not fit together.
     """
@@ -62,10 +63,11 @@ class BitNetConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One training run: two runs with equal `RunConfig`, corpus and kind of device compute the same numbers.
+    """One training run: with equal corpus, kind of device, precision and number of threads, equal `RunConfig`s compute the
+    same numbers, on CUDA only if strict.
 
     `eval_every=0` spreads 20 evaluations over the run; the plan's checkpoints are evaluated in any case. `seed` decides
-    the initial weights; the data comes in the order of the stream, as in the seed. `probe_positions` is the number of
+    the initial weights; the data comes in the order of the stream, as in the brief. `probe_positions` is the number of
     held-out positions that the measures look at.
     """
 
@@ -87,7 +89,8 @@ class RunConfig:
         minimum = {"hidden": 1, "steps": 8, "layers": 1, "heads": 1, "kv_heads": 0, "batch_size": 1,
                    "sequence_length": 2, "eval_every": 0, "probe_positions": 1}  # fmt: skip
         for name, low in minimum.items():
-            object.__setattr__(self, name, checks.integer(name, getattr(self, name), low))
+            high = BLOCK if name == "sequence_length" else None  # the probe's windows are cut out of held-out blocks
+            object.__setattr__(self, name, checks.integer(name, getattr(self, name), low, high))
         object.__setattr__(self, "seed", checks.integer("seed", self.seed, 0, 2**31 - 1))
         if self.hidden % (2 * self.heads):
             allowed = f"must be a multiple of {2 * self.heads} (2 x {self.heads} heads)"
@@ -117,10 +120,10 @@ class RunConfig:
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
-    def identity(self, corpus_fingerprint: str, device: str, precision: str = "float32") -> str:
-        """A name for the folder of this run: readable sizes, then a hash of all that decides its numbers.
+    def identity(self, corpus_fingerprint: str, device: str, precision: str = "float32", strict: bool = False) -> str:
+        """A name for the folder of this run: readable sizes, then a hash of all that decides its numbers beyond rounding.
 
-        The corpus counts by its content, not by its name, and the arm by its recipe.
+        The corpus counts by its content, not by its name, and the arm by its recipe. On a CPU every run is strict.
         """
         recipe = self.recipe.to_dict()
         if recipe["decayed"] == "all":
@@ -132,5 +135,7 @@ class RunConfig:
             "device": device,
             "precision": precision,
         }
+        if strict and device != "cpu":
+            facts["strict"] = True
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return f"{self.name}-{digest[:10]}"

@@ -18,13 +18,12 @@ import platformdirs
 import torch
 
 from bitnet import checks
-from bitnet.config import GPT2_VOCABULARY
+from bitnet.config import BLOCK, GPT2_VOCABULARY
 from bitnet.tokenizer import encode, package_file
 
-__all__ = ["BLOCK", "CORPORA", "Corpus", "check_corpus", "load_corpus"]
+__all__ = ["CORPORA", "Corpus", "check_corpus", "load_corpus"]
 
 CORPORA = ("wikipedia-sample", "wikitext-2")
-BLOCK = 1024  # tokens a block; small enough that train and held-out see the same articles
 HELD_OUT_EVERY = 10  # every tenth block is held out
 MIN_TOKENS = HELD_OUT_EVERY * BLOCK  # less than this has no held-out block
 CACHE_FORMAT = 1  # raised when extraction or tokenisation changes
@@ -35,7 +34,7 @@ _HUB_PATIENCE = 2.5  # seconds to wait for the hub before saying that it is out 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A stream of token ids [N] (memory-mapped uint16) with its fingerprint, the sha256 of the ids.
+    """A stream of token ids [N] (uint16, memory-mapped from the cache) with its fingerprint, the sha256 of the ids.
 
     `train` is what a run reads, `held_out` what the measures look at: the stream is cut into blocks of 1024 tokens, of
     which every tenth is held out, so that both see the same topics and no token is in both.
@@ -97,7 +96,11 @@ def load_corpus(name: str = "wikipedia-sample", cache_dir: str | Path = "", say:
         ids = np.array([i for text in encode(read()) for i in text], dtype=np.uint16)
         if len(ids) < MIN_TOKENS:
             raise checks.ParameterError("corpus", name, f"must hold at least {MIN_TOKENS} tokens, and has {len(ids)}")
-        _write_cache(path, ids)
+        try:
+            _write_cache(path, ids)
+        except OSError as error:
+            say(f"{folder}: the tokens could not be kept there ({error}); set BITNET_CACHE to a folder that can be written")
+            return Corpus(name, ids, _fingerprint(ids))
         tokens, fingerprint = _read_cache(path)
         assert tokens is not None
     return Corpus(name, tokens, fingerprint)
@@ -127,7 +130,10 @@ def _source(name: str) -> tuple[Callable[[], list[str]], str]:
         raise checks.ParameterError("corpus", name, "the folder holds no .txt file")
     digest = hashlib.sha256()
     for file in files:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        try:
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        except OSError as error:
+            raise checks.ParameterError("corpus", name, f"{file.name} cannot be read ({error.strerror})") from error
     return lambda: _text_files(name, files), digest.hexdigest()
 
 
@@ -155,7 +161,8 @@ def _wikitext() -> list[str]:
         with _quiet_datasets(offline=not _hub_answers()):
             rows = datasets.load_dataset("Salesforce/wikitext", "wikitext-2-raw-v1", split="train")
     except Exception as error:  # whatever the hub client raises, the remedy is the same
-        remedy = "needs the Hugging Face hub once, which did not answer; go online, or use corpus=wikipedia-sample"
+        said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        remedy = f"needs the Hugging Face hub once, and could not be had ({said}); go online, or use corpus=wikipedia-sample"
         raise checks.ParameterError("corpus", "wikitext-2", remedy) from error
     return ["".join(rows["text"])]
 
@@ -215,7 +222,7 @@ def _write_cache(path: Path, ids: np.ndarray) -> None:
         np.save(file, ids)
     partial.replace(path)
     sidecar = path.with_suffix(".json")
-    partial.write_text(json.dumps({"sha256": hashlib.sha256(ids.tobytes()).hexdigest(), "tokens": len(ids)}))
+    partial.write_text(json.dumps({"sha256": _fingerprint(ids), "tokens": len(ids)}))
     partial.replace(sidecar)
 
 
@@ -226,5 +233,9 @@ def _read_cache(path: Path) -> tuple[np.ndarray | None, str]:
         tokens = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, EOFError, ValueError, KeyError):
         return None, ""
-    found = hashlib.sha256(tokens.tobytes()).hexdigest()
+    found = _fingerprint(tokens)
     return (tokens, found) if found == expected else (None, "")
+
+
+def _fingerprint(ids: np.ndarray) -> str:
+    return hashlib.sha256(ids.tobytes()).hexdigest()

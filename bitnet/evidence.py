@@ -1,7 +1,9 @@
 """The evidence: the runs of a folder, the plan they belong to, and what it lacks."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -58,7 +60,11 @@ def _find(run: RunConfig, folder: Path) -> tuple[History | None, str]:
         except HistoryError as error:
             said = f"damaged: {error}"
             continue
-        if other.config == run and (history is None or other.complete):
+        if other.config != run:
+            continue
+        if not _of_this_recipe(other):
+            said = "trained by another version of the recipe"
+        elif history is None or (other.complete and not history.complete):
             history = other
     if history:
         steps = history.measures.step
@@ -67,17 +73,29 @@ def _find(run: RunConfig, folder: Path) -> tuple[History | None, str]:
     return history, said
 
 
+def _of_this_recipe(history: History) -> bool:
+    """Whether this code would give the run the name that it has: the name holds a hash of all that decides its numbers."""
+    facts: Mapping[str, Any] = history.manifest
+    try:
+        corpus, device = facts["corpus"], facts["device"]
+        name = history.config.identity(corpus["fingerprint"], device["kind"], device["precision"], device["strict"])
+        return name == facts["identity"]
+    except KeyError:
+        return False
+
+
 def collect(sweep: Sweep, runs_dir: str | Path = "", folder: str | Path = "") -> list[str]:
     """Copy what a finished run of the sweep leaves in `runs_dir`, without its weights, to `folder` (empty: `results/runs`).
 
-    Runs that are there already are left alone. Returns the names of the new ones.
+    A run that is there already is left alone, and is not joined by a second one from another device. Returns the names of
+    the new ones.
     """
     source, folder = Path(runs_dir or default_runs_dir()), Path(folder or RESULTS)
-    there = {path.name for path in folder.glob("*")}
     new = []
     for run in sweep.runs:
+        there, _ = _find(run, folder)
         history, _ = _find(run, source)
-        if history and history.complete and history.folder and history.folder.name not in there:
+        if history and history.complete and history.folder and not (there and there.complete):
             partial = folder / f"{history.folder.name}.tmp"
             shutil.rmtree(partial, ignore_errors=True)
             shutil.copytree(history.folder, partial, ignore=shutil.ignore_patterns("*.safetensors", "*.tmp"))

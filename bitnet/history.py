@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from bitnet.checkpoint import put_in_place
 from bitnet.checks import OneLineError
 from bitnet.config import RunConfig
 from bitnet.diversity import state
@@ -24,7 +25,10 @@ from bitnet.health import HEALTH
 from bitnet.observe import Snapshot
 from bitnet.train import Diverged, Record
 
-__all__ = ["TRACE_COLUMNS", "History", "HistoryError", "HistoryWriter", "NewerFormatError", "default_runs_dir"]
+__all__ = [
+    "TRACE_COLUMNS", "History", "HistoryError", "HistoryWriter", "NewerFormatError", "UnreadableError", "default_runs_dir",
+    "read_manifest",
+]  # fmt: skip
 
 FORMAT = 2
 TRACE_COLUMNS = ("Step", "Loss", "UniquePredictions", "LR", "WD")
@@ -35,6 +39,7 @@ MEASURES = (
 _MEASURE_COLUMNS = ("step", "loss", "lr", "wd", *MEASURES)
 _HEALTH_COLUMNS = ("step", *HEALTH)
 _FILES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl")
+_SITTING = ("started", "ended", "device", "versions")
 _PACKAGES = ("bitnet", "torch", "numpy", "tokenizers", "gensim", "mwparserfromhell")
 
 
@@ -44,6 +49,10 @@ class HistoryError(OneLineError, RuntimeError):
 
 class NewerFormatError(HistoryError):
     """A run folder was made by a newer version, and is left alone."""
+
+
+class UnreadableError(HistoryError):
+    """A run folder may be whole, but the file system does not give it; it is left alone."""
 
 
 def default_runs_dir() -> Path:
@@ -102,7 +111,8 @@ class History:
     def load(cls, folder: str | Path) -> "History":
         """Read a run folder and verify its checksums.
 
-        Errors: `HistoryError` where it is missing or damaged, `NewerFormatError` where a newer version made it.
+        Errors: `HistoryError` where it is missing or damaged, `NewerFormatError` where a newer version made it,
+        `UnreadableError` where a file that is there cannot be read.
         """
         folder = Path(folder)
         try:
@@ -119,8 +129,10 @@ class History:
             health = pd.read_csv(folder / "health.csv")[list(_HEALTH_COLUMNS)]
             snapshots = [Snapshot(**json.loads(line)) for line in (folder / "snapshots.jsonl").read_text().splitlines()]
             return cls(config, manifest["status"], measures, manifest["references"], manifest, folder, health, snapshots)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
             raise HistoryError(f"{folder}: not a readable run folder ({error}); move it away to train again") from error
+        except OSError as error:
+            raise UnreadableError(f"{folder}: cannot be read ({error}); it is left as it is") from error
 
 
 class HistoryWriter:
@@ -128,7 +140,9 @@ class HistoryWriter:
 
     Use as a context manager around the training, and call it with each `Record`. Leaving it without an error, after the
     last step, marks the run complete; an error marks it failed or diverged, with its reason, and an interrupt stopped.
-    `rows`, one an evaluation, are those of a run that goes on from a checkpoint; each is plain JSON.
+    A run that goes on from a checkpoint hands in what it had: `rows`, one an evaluation and each plain JSON, and the
+    `earlier` manifest. What the manifest says of the time, the device and the versions is of the last sitting; all of them
+    stand in its `sittings`, each with the update `from_step` after which it began.
     """
 
     def __init__(
@@ -138,10 +152,12 @@ class HistoryWriter:
         facts: Mapping[str, object],
         references: Mapping[str, float],
         rows: Sequence[Mapping[str, Any]] = (),
+        from_step: int = 0,
+        earlier: Mapping[str, Any] | None = None,
     ):
         self.folder, self.config = folder, config
         self.rows = [dict(row) for row in rows]
-        self.last_step = 0
+        self.last_step = from_step
         self.manifest: dict[str, object] = {
             "format": FORMAT,
             "status": "running",
@@ -152,6 +168,8 @@ class HistoryWriter:
             "versions": _versions(),
             "started": _now(),
         }
+        self.sitting = {"from_step": from_step, **{name: self.manifest.get(name) for name in _SITTING}}
+        self.manifest["sittings"] = [*(_sittings(earlier) if from_step and earlier else []), self.sitting]
 
     def __enter__(self) -> "HistoryWriter":
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -174,7 +192,8 @@ class HistoryWriter:
             self.manifest["status"] = _status_of(kind)
             self.manifest["reason"] = f"{kind.__name__}: {error}" if kind else "ended before its last step"
         self.manifest["last_step"] = self.last_step
-        self.manifest["ended"] = _now()
+        self.manifest["ended"] = self.sitting["ended"] = _now()
+        self._write_tables()
         self.manifest["files"] = {name: hashlib.sha256((self.folder / name).read_bytes()).hexdigest() for name in _FILES}
         self._write_manifest()
 
@@ -192,7 +211,25 @@ class HistoryWriter:
     def _write(self, name: str, text: str) -> None:
         partial = self.folder / f"{name}.tmp"
         partial.write_text(text)
-        partial.replace(self.folder / name)
+        if self.manifest["status"] == "running":
+            partial.replace(self.folder / name)
+        else:  # the last time: what is finished has to survive a power cut, since its checkpoints go
+            put_in_place(partial, self.folder / name)
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a run folder as it stands, unverified; None where there is none that can be read."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
+
+
+def _sittings(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those of an earlier manifest; one that is older than the list tells of its last only."""
+    alone = {"from_step": None, **{name: manifest.get(name) for name in _SITTING}}
+    return [dict(sitting) for sitting in manifest.get("sittings", [alone])]
 
 
 def _status_of(kind: type[BaseException] | None) -> str:

@@ -16,7 +16,7 @@ from bitnet.checks import ParameterError
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
 from bitnet.diversity import Probe
-from bitnet.history import History, HistoryError, HistoryWriter, NewerFormatError
+from bitnet.history import History, HistoryError, HistoryWriter, NewerFormatError, UnreadableError, read_manifest
 from bitnet.train import Diverged, Record, Trainer
 from bitnet.transformer import BitNetModel
 
@@ -52,7 +52,7 @@ def run(
     same call goes on with. `checkpoint_every` is in updates; 0 lets writing take 2 % of the time.
     """
     start_threads()
-    identity = config.identity(corpus.fingerprint, backend.device.type, backend.precision)
+    identity = config.identity(corpus.fingerprint, backend.device.type, backend.precision, backend.strict)
     folder = Path(runs_dir) / identity
     name = f"{config.arm} (hidden {config.hidden}, seed {config.seed})"
     with _sole_owner(folder, name, say):
@@ -118,14 +118,17 @@ def _finished(folder: Path, say: Say) -> History | None:
         return None
     try:
         history = History.load(folder)
-    except NewerFormatError:
+    except (NewerFormatError, UnreadableError):
         raise
     except (HistoryError, ParameterError) as error:
         if any(folder.glob("checkpoint-*.json")):
             say(f"{error}; going on from its checkpoint")
         else:
             aside = next(p for i in range(1, 10**6) if not (p := folder.with_name(f"{folder.name}.damaged-{i}")).exists())
-            folder.rename(aside)
+            try:
+                folder.rename(aside)
+            except OSError as problem:
+                raise HistoryError(f"{error}; it could not be moved to {aside.name} ({problem})") from problem
             say(f"{error}; moved to {aside.name}, training again")
         return None
     return history if history.complete or history.status == "diverged" else None
@@ -151,12 +154,12 @@ def _train(
         "epochs": config.steps * config.batch_size * config.sequence_length / len(corpus.train),
     }
     probe = Probe.from_corpus(corpus, config.probe_positions, config.sequence_length)
-    rows = checkpoint.rows if checkpoint else ()
-    with HistoryWriter(folder, config, facts, probe.references, rows) as writer:
+    before = (checkpoint.rows, checkpoint.step, read_manifest(folder)) if checkpoint else ()
+    with HistoryWriter(folder, config, facts, probe.references, *before) as writer:
         trainer = Trainer(config, corpus, backend, probe)
         if checkpoint:
             trainer.restore(checkpoint.step, checkpoint.tensors)
-            writer.last_step = cadence.last_step = checkpoint.step
+            cadence.last_step = checkpoint.step
             say(f"{name}: goes on from step {checkpoint.step}")
         try:
             for record in trainer:

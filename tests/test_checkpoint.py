@@ -54,7 +54,7 @@ def test_a_crash_while_writing_leaves_the_earlier_one(tmp_path, monkeypatch, mom
 
         return wrapped
 
-    for target in ("bitnet.checkpoint.save_file", "bitnet.checkpoint._replace", "bitnet.checkpoint._sha256"):
+    for target in ("bitnet.checkpoint.save_file", "bitnet.checkpoint.put_in_place", "bitnet.checkpoint._sha256"):
         module, _, name = target.rpartition(".")
         monkeypatch.setattr(target, crash_at(getattr(__import__(module, fromlist=[name]), name)))
     with pytest.raises(KeyboardInterrupt):

@@ -1,7 +1,9 @@
 """Refusals: one line that names the parameter, its value and what is allowed."""
 
 import math
+import pickle
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -42,7 +44,8 @@ BAD = [
     (Plan, {"corpus": "/no/such/file.txt"}, "corpus = '/no/such/file.txt'", "no such file"),
     (RunConfig, {"arm": "adamw"}, "arm = 'adamw'", "did you mean 'adamw-0.0'"),
     (RunConfig, {"arm": "l2-0.0", "seed": -3}, "seed = -3", "from 0"),
-    (RunConfig, {"arm": "l2-0.0", "sequence_length": 1}, "sequence_length = 1", "at least 2"),
+    (RunConfig, {"arm": "l2-0.0", "sequence_length": 1}, "sequence_length = 1", "from 2 to 1024"),
+    (RunConfig, {"arm": "l2-0.0", "sequence_length": 2048}, "sequence_length = 2048", "from 2 to 1024"),
     (RunConfig, {"arm": "l2-0.0", "probe_positions": 0}, "probe_positions = 0", "at least 1"),
     (BitNetConfig, {"hidden_size": 30}, "hidden_size = 30", "multiple of 8"),
     (BitNetConfig, {"num_kv_heads": 3}, "num_kv_heads = 3", "must divide num_heads (4)"),
@@ -143,3 +146,15 @@ def test_integers_are_integers_or_refused(value):
         assert isinstance(checks.integer("x", value, 0, 100), int)
     except ParameterError as error:
         assert str(error).startswith("x = ")
+
+
+def test_a_refusal_comes_whole_out_of_another_process():
+    error = ParameterError("hidden", 250, "must be a multiple of 8")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error) == "hidden = 250: must be a multiple of 8"
+
+
+def test_numbers_of_numpy_are_numbers():
+    plan = Plan(hidden=np.int64(64), steps=np.float64(16), seeds=np.arange(2))
+    assert plan.runs[-1] == RunConfig("adamw-0.0", hidden=64, steps=16, seed=1)
+    with pytest.raises(ParameterError, match="whole number"):
+        Plan(hidden=np.float32(64.5))

@@ -164,10 +164,10 @@ def test_each_run_has_its_executed_notebook_and_its_own_report(done, text):
     arguments = ["sweep", str(plan_file(folder, text, arms="l2-0.0")), "--runs-dir", str(folder / "runs"), "--device", "cpu"]
     assert main([*arguments, "--notebook", "notebooks/verify.ipynb"]) == 0
     identity = next((folder / "runs").glob("l2-0.0-*")).name
-    notebook = nbformat.read(folder / "runs" / "notebooks" / f"{identity}.ipynb", 4)
+    notebook = nbformat.read(folder / "runs" / "notebooks" / "verify" / f"{identity}.ipynb", 4)
     printed = "".join(output.get("text", "") for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs)
     assert "complete, read back" in printed
-    report = json.loads((folder / "runs" / "reports" / identity / "verdict.json").read_text())
+    report = json.loads((folder / "runs" / "reports" / "verify" / identity / "verdict.json").read_text())
     assert [entry["complete"] for entry in report["runs"]] == [True]
     assert report["runs"][0]["folder"].endswith(identity)
 

@@ -89,6 +89,11 @@ def test_runs_keep_the_names_they_had_before_the_decayed_weights_could_be_chosen
     assert RunConfig(arm).identity("fingerprint", "cpu") == name
 
 
+def test_strictness_is_in_the_identity_where_it_changes_anything():
+    assert CONFIG.identity("text", "cuda", strict=True) != CONFIG.identity("text", "cuda")
+    assert CONFIG.identity("text", "cpu", strict=True) == CONFIG.identity("text", "cpu")
+
+
 def test_the_weights_that_decay_are_in_the_identity(monkeypatch):
     before = CONFIG.identity("text", "cpu")
     monkeypatch.setitem(ARMS, "l2-0.0", replace(ARMS["l2-0.0"], decayed="blocks"))

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from bitnet import Corpus, ParameterError, load_corpus
-from bitnet.data import BLOCK, MIN_TOKENS
+from bitnet.config import BLOCK
+from bitnet.data import MIN_TOKENS
 from bitnet.tokenizer import decode, encode
 
 TEXT = "The quick brown fox jumps over the lazy dog, again and again. " * 900
@@ -97,6 +98,17 @@ def test_a_folder_of_texts(tmp_path):
     text = load_corpus(str(tmp_path / "books"), tmp_path / "cache")
     assert decode(text.tokens[:9].tolist()).startswith("The quick brown fox")
     assert "été" in decode(text.tokens[-20:].tolist())
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
+    (tmp_path / "text.txt").write_text(TEXT)
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    said = []
+    text = load_corpus(str(tmp_path / "text.txt"), tmp_path / "taken" / "cache", said.append)
+    assert "BITNET_CACHE" in said[-1]
+    cached = load_corpus(str(tmp_path / "text.txt"), tmp_path / "cache", said.append)
+    assert text.fingerprint == cached.fingerprint
+    assert text.train.equal(cached.train)
 
 
 def test_a_changed_text_is_another_corpus(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bitnet import Corpus, Probe, RunConfig, measure, state
-from bitnet.data import BLOCK
+from bitnet.config import BLOCK
 from bitnet.decode import distinct_n, seq_rep_n
 from bitnet.diversity import CONTINUATION, OPENING, continuation_measures, measure_logits, rarefaction
 from bitnet.train import initial_model

@@ -13,6 +13,7 @@ from bitnet.checks import ParameterError
 from bitnet.evidence import collect, load_evidence, load_plan, survey
 from bitnet.history import HistoryWriter
 from bitnet.sweep import Sweep
+from bitnet.train import Record
 
 ROOT = Path(__file__).parent.parent
 EVIDENCE, PLAN = load_evidence(), load_plan()
@@ -69,10 +70,21 @@ def test_the_account_answers_the_checklist_for_full_length_runs_of_the_fix_only(
         assert f" {int(history.at(11_000)['unique_predictions'])} |" in line
 
 
+def facts(history, **changed):
+    return {name: history.manifest[name] for name in ("identity", "corpus", "device")} | changed
+
+
+def repeated(history, folder, changed):
+    """The same run in another folder, as if trained anew with other facts."""
+    with HistoryWriter(folder, history.config, facts(history, **changed), history.references) as writer:
+        for row, health, said in zip(history.rows(), history.health.to_dict("records"), history.snapshots, strict=True):
+            writer(Record(int(row["step"]), row["loss"], row["lr"], row["wd"], row, health, said))
+
+
 def test_finished_runs_are_collected_without_their_weights_and_never_replaced(tiny_runs, tmp_path):
     whole, cut = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.05", 0]
     (tmp_path / "results").mkdir()
-    with HistoryWriter(tmp_path / "cut" / cut.folder.name, cut.config, {}, cut.references):
+    with HistoryWriter(tmp_path / "cut" / cut.folder.name, cut.config, facts(cut), cut.references):
         pass
     sweep = Sweep((whole.config, cut.config))
     assert collect(sweep, tmp_path / "cut", tmp_path / "results") == []
@@ -83,6 +95,25 @@ def test_finished_runs_are_collected_without_their_weights_and_never_replaced(ti
     ]  # fmt: skip
     assert load_evidence(tmp_path / "results")[0].complete
     assert collect(sweep, whole.folder.parent, tmp_path / "results") == []
+
+
+def test_a_run_repeated_on_another_device_does_not_count_twice(tiny_runs, tmp_path):
+    whole = tiny_runs["l2-0.0", 0]
+    sweep = Sweep((whole.config,))
+    shutil.copytree(whole.folder, tmp_path / "results" / whole.folder.name)
+    device = whole.manifest["device"] | {"kind": "cuda"}
+    name = whole.config.identity(whole.manifest["corpus"]["fingerprint"], "cuda", device["precision"])
+    repeated(whole, tmp_path / "gpu" / name, {"identity": name, "device": device})
+    assert collect(sweep, tmp_path / "gpu", tmp_path / "results") == []
+    assert collect(sweep, tmp_path / "gpu", tmp_path / "other results") == [name]
+
+
+def test_a_run_of_an_older_recipe_is_no_evidence(tiny_runs, tmp_path, monkeypatch):
+    whole = tiny_runs["l2-0.0", 0]
+    monkeypatch.setattr("bitnet.config.RECIPE_VERSION", 99)
+    assert collect(Sweep((whole.config,)), whole.folder.parent, tmp_path / "results") == []
+    with pytest.raises(HistoryError, match="no readable run"):
+        survey(Sweep((whole.config,)), whole.folder.parent)
 
 
 def test_the_account_in_the_terminal(capsys):
@@ -106,7 +137,7 @@ def test_a_survey_says_of_every_run_of_a_plan_what_was_found(tiny_runs, tmp_path
     for history in (whole, spoiled):
         shutil.copytree(history.folder, tmp_path / history.folder.name)
     (tmp_path / spoiled.folder.name / "trace.csv").write_text("not what it was")
-    with HistoryWriter(tmp_path / cut.folder.name, cut.config, {}, cut.references):
+    with HistoryWriter(tmp_path / cut.folder.name, cut.config, facts(cut), cut.references):
         pass
     runs = (whole.config, cut.config, spoiled.config, replace(whole.config, seed=1))
     histories, table = survey(Sweep(runs), tmp_path)

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from bitnet import History, HistoryError, Plan, RunConfig, execute
 from bitnet.health import HEALTH
-from bitnet.history import FORMAT, TRACE_COLUMNS, HistoryWriter, NewerFormatError, default_runs_dir
+from bitnet.history import (
+    FORMAT,
+    TRACE_COLUMNS,
+    HistoryWriter,
+    NewerFormatError,
+    UnreadableError,
+    default_runs_dir,
+    read_manifest,
+)
 from bitnet.observe import Snapshot
 from bitnet.train import Diverged, Record
 
@@ -81,14 +89,30 @@ def test_a_killed_run_says_running_and_is_not_complete(tmp_path):
 
 
 def test_a_run_that_goes_on_keeps_its_rows(tmp_path):
-    with HistoryWriter(tmp_path / "run", CONFIG, {}, REFERENCES) as before:
+    with HistoryWriter(tmp_path / "run", CONFIG, {"device": {"threads": 1}}, REFERENCES) as before:
         before(record(1))
         before(record(4))
-    with HistoryWriter(tmp_path / "run", CONFIG, {}, REFERENCES, before.rows) as writer:
+    earlier = read_manifest(tmp_path / "run")
+    with HistoryWriter(tmp_path / "run", CONFIG, {"device": {"threads": 2}}, REFERENCES, before.rows, 4, earlier) as writer:
         writer(record(8))
     history = History.load(tmp_path / "run")
     assert history.complete
     assert history.measures.step.tolist() == [1, 4, 8]
+    first, second = history.manifest["sittings"]
+    assert (first["from_step"], second["from_step"]) == (0, 4)
+    assert (first["device"], second["device"]) == ({"threads": 1}, {"threads": 2})
+    assert first["ended"] == earlier["ended"]
+    assert second["ended"] == history.manifest["ended"]
+
+
+def test_a_sitting_of_a_manifest_that_knew_none_is_kept_too(tmp_path):
+    old = {"started": "2026-11-22T20:00:00+00:00", "ended": None, "device": {"threads": 1}, "versions": {}}
+    with HistoryWriter(tmp_path / "run", CONFIG, {}, REFERENCES, (), 4, old) as writer:
+        writer(record(8))
+    sittings = History.load(tmp_path / "run").manifest["sittings"]
+    assert sittings[0] == {"from_step": None, **old}
+    assert sittings[1]["from_step"] == 4
+    assert read_manifest(tmp_path / "nothing") is None
 
 
 def damage(path, how):
@@ -111,6 +135,17 @@ def test_damage_is_found_and_named_in_one_line(tmp_path, name, how):
         History.load(tmp_path / "run")
     assert str(tmp_path / "run") in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_what_cannot_be_read_just_now_is_not_called_damaged(tmp_path, monkeypatch):
+    write(tmp_path / "run", [1, 8])
+
+    def fail(self, *_):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    with pytest.raises(UnreadableError, match=r"cannot be read .*Too many open files.*left as it is"):
+        History.load(tmp_path / "run")
 
 
 def test_a_newer_format_is_refused(tmp_path):

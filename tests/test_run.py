@@ -158,6 +158,23 @@ def test_a_damaged_finished_run_is_moved_aside_and_trained_again(uninterrupted, 
     assert (tmp_path / f"{history.folder.name}.damaged-1" / "trace.csv").exists()
 
 
+def test_a_finished_run_that_cannot_be_read_just_now_is_left_in_place(corpus, tmp_path, monkeypatch):
+    history, _ = train(corpus, tmp_path)
+    read = Path.read_bytes
+
+    def fail(self):
+        if self.name == "trace.csv":
+            raise OSError(5, "Input/output error")
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(HistoryError, match=r"cannot be read .*left as it is"):
+        train(corpus, tmp_path)
+    monkeypatch.undo()
+    assert History.load(history.folder).complete
+    assert not list(tmp_path.glob("*.damaged*"))
+
+
 def test_a_folder_of_a_newer_version_is_left_alone(uninterrupted, corpus, tmp_path):
     history, _ = train(corpus, tmp_path)
     manifest = history.folder / "manifest.json"
