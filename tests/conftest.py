@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from bitnet import Corpus, backend
 from bitnet.backend import choose
@@ -14,6 +15,10 @@ from bitnet.run import run
 from bitnet.transformer import BitNetModel
 
 VOCABULARY = 2048
+
+# The same examples in every run, however long they take on a busy machine.
+settings.register_profile("bitnet", derandomize=True, deadline=None)
+settings.load_profile("bitnet")
 
 # One thread a process, here and in the commands that tests start: the tests run side by side, one process a core.
 os.environ["OMP_NUM_THREADS"] = "1"
