@@ -82,15 +82,18 @@ def run_name(config: RunConfig, among: Sequence[RunConfig]) -> str:
 
 
 def dash(arm: str) -> str:
+    """The line of an arm: dashed where its weights are not ternary."""
     return "solid" if ARMS[arm].quantize else "dash"
 
 
 def faint(colour: str) -> str:
+    """A colour "#rrggbb" for areas behind lines."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.2)"
 
 
 def dress(figure: go.Figure, title: str, x: str | None, y: str | None) -> None:
+    """Title, axis titles (None: as they are) and the look that all figures share."""
     figure.update_layout(
         title={"text": title, "x": 0, "xanchor": "left", "pad": {"l": 12}}, template=TEMPLATE, height=HEIGHT,
         hovermode="closest", margin={"l": 70, "r": 20, "t": 70, "b": 60}, legend={"tracegroupgap": 0},
@@ -102,6 +105,7 @@ def dress(figure: go.Figure, title: str, x: str | None, y: str | None) -> None:
 
 
 def mark_switch(figure: go.Figure, histories: Sequence[History]) -> None:
+    """A dotted line at each stage switch that the runs have."""
     for boundary in sorted({stage_boundary(h.config.steps) for h in histories}):
         figure.add_vline(boundary, line={"color": "#888", "dash": "dot"})
         figure.add_annotation(
