@@ -83,7 +83,7 @@ def death_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
     None: not by the end of the run. A run that was never evaluated has no row.
     """
     rows = []
-    for history in _evaluated(histories):
+    for history in (h for h in histories if h.evaluated):
         config = history.config
         norms = predicted_row_norms(history, corpus, "head")
         gone = norms[norms.measured < GONE * norms.measured.iloc[0]]
@@ -106,7 +106,7 @@ def block_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
     per weight): what is measured above it is what learning has put there. A run that was never evaluated has no row.
     """
     rows = []
-    for history in _evaluated(histories):
+    for history in (h for h in histories if h.evaluated):
         config, health = history.config, history.health
         model = initial_model(config, corpus.vocab_size)
         weights = [m.weight.detach().flatten() for m in model.modules() if isinstance(m, BitLinear)]
@@ -122,10 +122,6 @@ def block_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
             "decay alone": left,
         })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _evaluated(histories: Sequence[History]) -> list[History]:
-    return [history for history in histories if len(history.health)]
 
 
 def _dense(total: int) -> range:

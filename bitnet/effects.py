@@ -87,7 +87,7 @@ def recovery(history: History) -> dict[str, object]:
     row: dict[str, object] = {
         "arm": history.config.arm, "hidden": history.config.hidden, "seed": history.config.seed, "switch at": boundary,
     }  # fmt: skip
-    if not len(context):
+    if not history.evaluated:
         return row
     before, after = context[context.index <= boundary].iloc[-1], context[context.index > boundary]
     alive = after[after >= COLLAPSED_CONTEXT_INFORMATION]

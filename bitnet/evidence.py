@@ -67,8 +67,7 @@ def _find(run: RunConfig, folder: Path) -> tuple[History | None, str]:
         elif history is None or (other.complete and not history.complete):
             history = other
     if history:
-        steps = history.measures.step
-        reached = f"evaluated up to step {steps.max()}" if len(steps) else "not evaluated yet"
+        reached = f"evaluated up to step {history.measures.step.max()}" if history.evaluated else "not evaluated yet"
         said = "complete" if history.complete else f"{history.status}, {reached}"
     return history, said
 
@@ -94,8 +93,10 @@ def collect(sweep: Sweep, runs_dir: str | Path = "", folder: str | Path = "") ->
     new = []
     for run in sweep.runs:
         there, _ = _find(run, folder)
+        if there and there.complete:
+            continue
         history, _ = _find(run, source)
-        if history and history.complete and history.folder and not (there and there.complete):
+        if history and history.complete and history.folder:
             partial = folder / f"{history.folder.name}.tmp"
             shutil.rmtree(partial, ignore_errors=True)
             shutil.copytree(history.folder, partial, ignore=shutil.ignore_patterns("*.safetensors", "*.tmp"))

@@ -84,8 +84,13 @@ class History:
     @property
     def complete(self) -> bool:
         """Whether the run reached its last step and said so."""
-        reached = int(self.measures.step.iloc[-1]) if len(self.measures) else 0
+        reached = int(self.measures.step.iloc[-1]) if self.evaluated else 0
         return self.status == "complete" and reached == self.config.steps
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether there is an evaluation at all; a run that fails in its first update has none, and no last row to show."""
+        return len(self.measures) > 0
 
     @property
     def states(self) -> pd.Series:

@@ -95,7 +95,7 @@ class LiveTraining:
             raise NotFinished("stopped; press Resume above, then run this cell and those below it")
         if self.error is not None:
             raise self.error
-        if not any(len(history.measures) for history in self.histories):
+        if not any(history.evaluated for history in self.histories):
             reasons = {str(history.manifest.get("reason", history.status)) for history in self.histories}
             raise NotFinished(f"no run came as far as its first evaluation ({'; '.join(sorted(reasons))})")
         return self.histories

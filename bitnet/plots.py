@@ -206,7 +206,7 @@ def spread_figure(histories: Sequence[History], measure: str, title: str = "", l
     figure = go.Figure()
     groups: dict[tuple[str, int, int], list[pd.Series]] = {}
     for h in histories:
-        if len(h.measures):
+        if h.evaluated:
             values = h.measures.set_index("step")[measure].rename(h.config.seed)
             groups.setdefault((h.config.arm, h.config.hidden, h.config.steps), []).append(values)
     sizes, lengths = ({key[i] for key in groups} for i in (1, 2))

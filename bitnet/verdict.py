@@ -260,7 +260,7 @@ def final_counts(histories: Sequence[History]) -> pd.DataFrame:
     """One row a run: the token counts at its last evaluation, with its loss, state and outcome."""
     rows = []
     for history in histories:
-        if not len(history.measures):
+        if not history.evaluated:
             continue
         last, assessment = history.rows()[-1], assess(history)
         judged = assessment.outcome in ("passes", "fails", "open")

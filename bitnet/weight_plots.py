@@ -130,7 +130,7 @@ def _in_grid(history: History, optimizer: str, quantize: bool) -> bool:
     """Whether a run of the grid belongs to that line; without decay, both kinds are the same run."""
     recipe = ARMS[history.config.arm]
     return (
-        len(history.measures) > 0
+        history.evaluated
         and history.config.arm in GRID
         and recipe.quantize == quantize
         and (recipe.optimizer == optimizer or recipe.stage1_decay == 0)

@@ -22,7 +22,7 @@ def explore(histories: Sequence[History], corpus: Corpus, live: bool | None = No
 
     The figure shows the first run of each arm and size, four at most. Runs that were never evaluated are left out.
     """
-    histories = [history for history in histories if len(history.measures)]
+    histories = [history for history in histories if history.evaluated]
     if someone_looks_on() if live is None else live:
         from IPython.display import display
 
