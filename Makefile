@@ -1,57 +1,72 @@
-# `make verify` and `make test` do their own set-up in .venv; nothing outside this folder is touched but the caches.
+# `make verify` and `make test` do their own set-up in .venv; outside this folder nothing is touched
+# but the caches.
 PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_FOR_BROWSER := $(VENV)/.ready-for-browser
+INSTALL := -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+NO_PYTHON := bitnet needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 ...'
+NO_VENV := could not create $(VENV); on Debian and Ubuntu: apt install python3-venv
 REPORT := runs/quick
 # A process a core, each with one thread, which two cores get through fastest.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
-# The library's tests often wait for a process of their own: one more than there are cores keeps these busy.
-PROCESSES := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 5)))
+# The library's tests often wait for a process of their own: one more than there are cores keeps
+# these busy.
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+PROCESSES := $(shell echo $$(($(CORES) < 4 ? $(CORES) + 1 : 5)))
 # Claims are compared in the cells tagged nbval-check-output; the kernel must be this environment's.
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 1800
+# One line for what a cell prints at once, and no times of day.
+NBCONVERT := --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+	--NotebookExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor
 
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test test-browser lab bench notebooks evidence lint constraints clean
+.PHONY: help setup verify test test-browser lab bench notebooks evidence lint format constraints \
+	clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 $(READY): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "bitnet needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 ...'"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) \
-		|| { echo "could not create $(VENV); on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+		|| { echo "$(NO_PYTHON)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "$(NO_VENV)"; exit 1; }
 	@echo "Installing into $(VENV): the first time takes some minutes ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[test]'
+	@$(BIN)/python $(INSTALL) -e '.[test]'
 	@touch $@
 
 setup: $(READY)  ## create the environment in .venv
 
 verify: $(READY)  ## answer the question with a quick plan, print the verdict, write a report
 	@mkdir -p runs
-	@echo "Executing notebooks/verify.ipynb with params/quick.yaml: about three minutes on two cores the first time, longer with a GPU ..."
-	@$(BIN)/papermill notebooks/verify.ipynb runs/verify-quick.ipynb -f params/quick.yaml -p report_dir $(REPORT) \
-		--no-progress-bar --log-level WARNING --stderr-file - 2>runs/verify-quick.log \
-		|| { tail -n 2 runs/verify-quick.log >&2; echo "(all of it: runs/verify-quick.log)" >&2; exit 1; }
+	@echo "Executing notebooks/verify.ipynb with params/quick.yaml:"
+	@echo "about three minutes on two cores the first time, longer with a GPU ..."
+	@$(BIN)/papermill notebooks/verify.ipynb runs/verify-quick.ipynb -f params/quick.yaml \
+		-p report_dir $(REPORT) --no-progress-bar --log-level WARNING --stderr-file - \
+		2>runs/verify-quick.log || { tail -n 2 runs/verify-quick.log >&2; \
+		echo "(all of it: runs/verify-quick.log)" >&2; exit 1; }
 	@$(BIN)/python -m bitnet verdict $(REPORT)
 	@echo "  runs/verify-quick.ipynb  the executed notebook"
 
-test: $(READY)  ## run the tests: the library's with pytest, the notebooks' with nbval
-	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
-	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT \
-		&& OMP_NUM_THREADS=1 BITNET_RUNS="$$runs" $(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist loadfile $(NBVAL) notebooks
+# The runs that the committed notebooks take are trained once, by pytest's processes together, and
+# loaded by nbval after them.
+test: $(READY)  ## run the tests: of the library and the notebooks with pytest, then nbval
+	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && export BITNET_TEST_RUNS="$$runs" \
+		&& $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal \
+		&& export BITNET_RUNS="$$runs" OMP_NUM_THREADS=1 \
+		&& $(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist loadfile $(NBVAL) notebooks
 
 $(READY_FOR_BROWSER): $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[browser]'
+	@$(BIN)/python $(INSTALL) -e '.[browser]'
 	@touch $@
 
-# Pictures of what was seen are left in runs/screenshots. Here a missing browser is a failure, elsewhere a skipped test.
-test-browser: $(READY_FOR_BROWSER)  ## open the notebooks in JupyterLab with a Chromium: run, explore, stop, resume
+# Pictures of what was seen are left in runs/screenshots. Here a missing browser is a failure,
+# elsewhere a skipped test.
+test-browser: $(READY_FOR_BROWSER)  ## open the notebooks in JupyterLab: run, explore, stop, resume
 	@BITNET_REQUIRE_BROWSER=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist worksteal tests/browser
 
 lab: $(READY)  ## open JupyterLab on the notebooks
@@ -60,20 +75,23 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 bench: $(READY)  ## measure the trainer against the plain reference
 	@$(BIN)/python -m benchmarks.speed
 
+# A fresh folder for each, since a run that is loaded says from where.
 notebooks: $(READY)  ## execute every notebook in place, to commit its outputs
 	@mkdir -p runs
 	@for notebook in notebooks/*.ipynb; do \
 		fresh=$$(mktemp -d); echo "$$notebook ..."; \
-		BITNET_RUNS="$$fresh" $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-			--NotebookExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor "$$notebook" \
+		BITNET_RUNS="$$fresh" $(BIN)/jupyter nbconvert $(NBCONVERT) "$$notebook" \
 			2>runs/notebooks.log || { tail -n 3 runs/notebooks.log; exit 1; }; \
 		rm -rf "$$fresh"; done
 
-evidence: $(READY)  ## publish finished runs of the registered plan in results/, and what they say in the READMEs
+evidence: $(READY)  ## publish finished runs of the plan in results/, and quote them in the READMEs
 	@$(BIN)/python -m bitnet evidence --publish
 
-lint: $(READY)  ## format and check the code
-	@$(BIN)/ruff format . && $(BIN)/ruff check . && $(BIN)/mypy
+lint: $(READY)  ## check the code: its format, its style, its types
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+format: $(READY)  ## format the code, and mend what can be mended
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 constraints: $(READY)  ## write down the versions installed here
 	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' > constraints.txt

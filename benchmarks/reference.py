@@ -1,8 +1,10 @@
-"""The brief's model and recipe as plainly as the equations allow: the oracle of the tests, the baseline of the benchmark.
+"""The brief's model and recipe as plainly as the equations allow: the oracle of the tests, the
+baseline of the benchmark.
 
-Nothing here is imported from `bitnet`, and nothing here is clever. Parameters live in one dictionary under the
-seed's names, every equation stands on a line of its own, and training is `zero_grad, backward, clip, step` with
-`torch.optim.Adam`. Sizes come as keyword arguments: `layers`, `heads`, `kv_heads`, `eps`, `theta`, `quantize`.
+Nothing here is imported from `bitnet`, and nothing here is clever. Parameters live in one
+dictionary under the seed's names, every equation stands on a line of its own, and training is
+`zero_grad, backward, clip, step` with `torch.optim.Adam`. Sizes come as keyword arguments:
+`layers`, `heads`, `kv_heads`, `eps`, `theta`, `quantize`.
 """
 
 import math
@@ -42,12 +44,17 @@ def bit_linear(x, weight, norm_weight, eps, quantize):
 
 
 def rotate(x, theta):
-    """Rotary embedding of `x` [B, S, heads, d] in half-split form: pair i is (x_i, x_{i + d/2}) (Su et al. 2021, eq. 34)."""
+    """Rotary embedding of `x` [B, S, heads, d] in half-split form: pair i is (x_i, x_{i + d/2}) (Su
+    et al. 2021, eq. 34).
+    """
     length, d = x.shape[1], x.shape[-1]
     out = torch.empty_like(x)
     for i in range(d // 2):
         angle = torch.arange(length, dtype=torch.float64, device=x.device) / theta ** (2 * i / d)
-        cos, sin = torch.cos(angle).to(x.dtype)[None, :, None], torch.sin(angle).to(x.dtype)[None, :, None]
+        cos, sin = (
+            torch.cos(angle).to(x.dtype)[None, :, None],
+            torch.sin(angle).to(x.dtype)[None, :, None],
+        )
         real, imaginary = x[..., i], x[..., i + d // 2]
         out[..., i] = real * cos - imaginary * sin
         out[..., i + d // 2] = real * sin + imaginary * cos
@@ -58,7 +65,9 @@ def attention(x, p, prefix, heads, kv_heads, eps, theta, quantize):
     batch, length, hidden = x.shape
     d = hidden // heads
     h = rms_norm(x, p[prefix + "norm.weight"], eps)
-    qkv = bit_linear(h, p[prefix + "qkv_proj.weight"], p[prefix + "qkv_proj.norm.weight"], eps, quantize)
+    qkv = bit_linear(
+        h, p[prefix + "qkv_proj.weight"], p[prefix + "qkv_proj.norm.weight"], eps, quantize
+    )
     q = rotate(qkv[..., : heads * d].view(batch, length, heads, d), theta)
     k = rotate(qkv[..., heads * d : (heads + kv_heads) * d].view(batch, length, kv_heads, d), theta)
     v = qkv[..., (heads + kv_heads) * d :].view(batch, length, kv_heads, d)
@@ -67,16 +76,28 @@ def attention(x, p, prefix, heads, kv_heads, eps, theta, quantize):
         served_by = head // (heads // kv_heads)
         scores = q[:, :, head] @ k[:, :, served_by].transpose(1, 2) / math.sqrt(d)
         future = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
-        outputs.append(torch.softmax(scores.masked_fill(future, -math.inf), dim=-1) @ v[:, :, served_by])
+        outputs.append(
+            torch.softmax(scores.masked_fill(future, -math.inf), dim=-1) @ v[:, :, served_by]
+        )
     joined = torch.cat(outputs, dim=-1)
-    return bit_linear(joined, p[prefix + "out_proj.weight"], p[prefix + "out_proj.norm.weight"], eps, quantize)
+    return bit_linear(
+        joined, p[prefix + "out_proj.weight"], p[prefix + "out_proj.norm.weight"], eps, quantize
+    )
 
 
 def feed_forward(x, p, prefix, eps, quantize):
     h = rms_norm(x, p[prefix + "norm.weight"], eps)
-    gate_up = bit_linear(h, p[prefix + "gate_up.weight"], p[prefix + "gate_up.norm.weight"], eps, quantize)
+    gate_up = bit_linear(
+        h, p[prefix + "gate_up.weight"], p[prefix + "gate_up.norm.weight"], eps, quantize
+    )
     gate, up = gate_up.chunk(2, dim=-1)
-    return bit_linear(torch.relu(gate) ** 2 * up, p[prefix + "down.weight"], p[prefix + "down.norm.weight"], eps, quantize)
+    return bit_linear(
+        torch.relu(gate) ** 2 * up,
+        p[prefix + "down.weight"],
+        p[prefix + "down.norm.weight"],
+        eps,
+        quantize,
+    )
 
 
 def logits(p, ids, *, layers, heads, kv_heads, eps=1e-5, theta=10000.0, quantize=True):
@@ -96,7 +117,9 @@ def next_token_loss(z, ids, label_smoothing=0.0):
 
 
 def learning_rate(t, total, peak=1.5e-3):
-    """Warm-up, then two linear pieces: peak to 2/3 peak at the boundary, then on to peak / 1000 at the end."""
+    """Warm-up, then two linear pieces: peak to 2/3 peak at the boundary, then on to peak / 1000 at
+    the end.
+    """
     warmup, boundary = min(375, total // 8), total // 2
     if t < warmup:
         return peak * t / warmup

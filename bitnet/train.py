@@ -1,47 +1,46 @@
-"""Training: one run as a stream of records. Nothing here draws, prints or judges."""
+"""Training: one run as a stream of records. Nothing here measures, draws, prints or judges."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from bitnet.arms import Recipe
-from bitnet.backend import Backend, choose
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
-from bitnet.diversity import Probe
-from bitnet.graph import StepGraph
-from bitnet.head import head_loss
-from bitnet.health import Health
-from bitnet.observe import Snapshot, observe
+from bitnet.recipes import Recipe
+from bitnet.records import Diverged, Record, Snapshot
+from bitnet.runtime.backend import Backend, choose
+from bitnet.runtime.cuda_graph import StepGraph
+from bitnet.runtime.kernels import linear_cross_entropy
 from bitnet.schedule import evaluation_steps, learning_rate, weight_decay
 from bitnet.transformer import BitNetModel
 
-__all__ = ["Diverged", "Record", "Trainer", "batch", "clip_scale", "initial_model", "loss_and_gradients"]
+__all__ = ["Evaluator", "Trainer", "batch", "clip_scale", "initial_model", "make_optimizer"]
 
 REPORT_EVERY = 10  # updates between records; each costs one wait for the device
 
 
-class Diverged(ArithmeticError):
-    """The loss of a run is no longer a finite number."""
+class Evaluator(Protocol):
+    """Measures a model after an update with decay `wd`: measures, weights' health, a snapshot.
 
+    Between evaluations it may keep tensors; they belong to a checkpoint (`state`, `restore`).
+    """
 
-@dataclass(frozen=True)
-class Record:
-    """The run after update `step`: the loss of that update's batch (nats), its rates, and what an evaluation found, if any."""
+    def __call__(
+        self, model: BitNetModel, wd: float
+    ) -> tuple[dict[str, float], dict[str, float], Snapshot]: ...
 
-    step: int
-    loss: float
-    lr: float
-    wd: float
-    measures: dict[str, float] = field(default_factory=dict)
-    health: dict[str, float] = field(default_factory=dict)
-    snapshot: Snapshot | None = None
+    def state(self) -> dict[str, Tensor]: ...
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None: ...
 
 
 def batch(stream: Tensor, step: int, batch_size: int, length: int) -> Tensor:
-    """Update t = 1, 2, ... reads the t-th consecutive piece of `stream` [N], as [batch_size, length]; the end wraps around."""
+    """The t-th consecutive piece of `stream` [N], t = 1, 2, ..., as [batch_size, length].
+
+    The end of the stream wraps around.
+    """
     size = batch_size * length
     start = (step - 1) * size % len(stream)
     if start + size <= len(stream):
@@ -51,56 +50,70 @@ def batch(stream: Tensor, step: int, batch_size: int, length: int) -> Tensor:
 
 
 def initial_model(config: RunConfig, vocab_size: int) -> BitNetModel:
-    """The model before its first update: the same weights for every arm of a seed, on every device."""
+    """The model before its first update: the same weights for every arm of a seed, everywhere."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return BitNetModel(config.model(vocab_size))
 
 
-def loss_and_gradients(
-    model: BitNetModel, ids: Tensor, label_smoothing: float = 0.0, head_dtype: torch.dtype | None = None
-) -> Tensor:
-    """Mean cross-entropy (nats) of the B * (S - 1) next tokens of `ids` [B, S]; sets every parameter's gradient."""
-    features = model.features(ids)[:, :-1].flatten(0, 1)
-    weight = model.lm_head.weight
-    loss, by_features, by_weight = head_loss(features.detach(), weight, ids[:, 1:].flatten(), label_smoothing, head_dtype)
-    features.backward(by_features)
-    weight.grad = by_weight
-    return loss
-
-
 def clip_scale(parameters: Iterable[Tensor], clip_norm: float) -> Tensor:
-    """What gradients are divided by so that their global norm is at most `clip_norm` (Pascanu et al. 2013, algorithm 1).
+    """What gradients are divided by so that their global norm is at most `clip_norm`, a scalar.
 
-    As `torch.nn.utils.clip_grad_norm_`, without its pass over the gradients: the fused optimizer divides as it reads.
+    As `torch.nn.utils.clip_grad_norm_` multiplies them. Source: Pascanu et al. 2013, algorithm 1.
     """
-    squares = [torch.dot(p.grad.flatten(), p.grad.flatten()) for p in parameters if p.grad is not None]
+    gradients = [p.grad.flatten() for p in parameters if p.grad is not None]
+    squares = [torch.dot(gradient, gradient) for gradient in gradients]
     norm = torch.stack(squares).sum().sqrt()
     return ((norm + 1e-6) / clip_norm).clamp(min=1.0).float()
+
+
+def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
+    """Adam or AdamW over every parameter; its learning rate and decay are set at each update.
+
+    On CUDA the rate is a tensor, so that a captured update reads it anew.
+    """
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    device = model.lm_head.weight.device
+    on_gpu = device.type == "cuda"
+    rate = torch.tensor(recipe.peak_lr, device=device) if on_gpu else recipe.peak_lr
+    betas = (recipe.beta1, recipe.beta2)
+    groups: list[dict] = [{"params": list(model.parameters())}]
+    if recipe.decayed == "blocks":  # the group that decays comes first
+        vocabulary = [model.token_embeddings.weight, model.lm_head.weight]
+        rest = [p for p in model.parameters() if all(p is not row for row in vocabulary)]
+        groups = [{"params": rest}, {"params": vocabulary, "weight_decay": 0.0}]
+    return kind(groups, lr=rate, betas=betas, eps=recipe.eps, fused=True, capturable=on_gpu)
 
 
 class Trainer:
     """One run: iterate to train it, and receive a `Record` every few updates.
 
-    The records at the run's evaluation steps carry the measures. `model` and `optimizer` may be looked at between
-    records. Errors: `ParameterError` for a device that is not there.
+    The records at the run's evaluation steps carry what `evaluate` finds, if it is given. `model`
+    and `optimizer` may be looked at between records. `done` is the number of updates made.
+
+    Raises: `ParameterError` for a device that is not there; `Diverged` while iterating.
     """
 
-    def __init__(self, config: RunConfig, corpus: Corpus, backend: Backend | None = None, probe: Probe | None = None):
+    def __init__(
+        self,
+        config: RunConfig,
+        corpus: Corpus,
+        backend: Backend | None = None,
+        evaluate: Evaluator | None = None,
+    ):
         self.config = config
         self.recipe = config.recipe
         self.backend = backend or choose()
+        self.evaluate = evaluate
         device = self.backend.device
         self.stream = corpus.train.to(device)
         self.ids = batch(self.stream, 1, config.batch_size, config.sequence_length).clone()
-        self.probe = probe or Probe.from_corpus(corpus, config.probe_positions, config.sequence_length)
         self.model = initial_model(config, corpus.vocab_size).to(device)
-        self.health = Health(self.model, torch.bincount(corpus.train, minlength=corpus.vocab_size), self.recipe.decayed)
         self.optimizer = make_optimizer(self.model, self.recipe)
-        self.no_inf = torch.zeros((), device=device)  # the fused optimizer wants it beside a gradient scale
+        self.no_inf = torch.zeros((), device=device)  # a fused optimizer wants it beside a scale
         self.graph = StepGraph() if self.backend.graphs else None
         self.evaluations = frozenset(evaluation_steps(config.steps, config.eval_every))
-        self.done = 0  # updates made so far
+        self.done = 0
 
     def __iter__(self) -> Iterator[Record]:
         while self.done < self.config.steps:
@@ -116,34 +129,9 @@ class Trainer:
                     continue
                 lr, wd = self.rates(step)
                 found: tuple = ()
-                if step in self.evaluations:
-                    measures, snapshot = observe(self.model, self.probe)
-                    found = measures, self.health(wd), snapshot
+                if self.evaluate and step in self.evaluations:
+                    found = self.evaluate(self.model, wd)
             yield Record(step, loss.item(), lr, wd, *found)
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything that the records from here on depend on, but for `done`: weights, both moments, last ternary values."""
-        tensors = {f"model.{name}": value for name, value in self.weights().items()}
-        tensors |= {f"health.{name}": value for name, value in self.health.state().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": _on_host(value) for name, value in moments.items()}
-        return tensors
-
-    def weights(self) -> dict[str, Tensor]:
-        """The weights by the model's own names, in the host's memory."""
-        return {name: _on_host(value) for name, value in self.model.state_dict().items()}
-
-    def restore(self, done: int, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from a `state` taken after update `done`: what follows is what would have followed there, bit for bit."""
-        self.model.load_state_dict(_under("model.", tensors))
-        self.health.restore(_under("health.", tensors))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under("optimizer.", tensors).items():
-            index, moment = name.split(".")
-            moments.setdefault(int(index), {})[moment] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.done = done
 
     def rates(self, step: int) -> tuple[float, float]:
         """Learning rate and weight decay of update `step`."""
@@ -160,41 +148,70 @@ class Trainer:
                 group["lr"].fill_(lr)
             else:
                 group["lr"] = lr
-        self.ids.copy_(batch(self.stream, step, self.config.batch_size, self.config.sequence_length))
+        piece = batch(self.stream, step, self.config.batch_size, self.config.sequence_length)
+        self.ids.copy_(piece)
         return self.graph(self.compute, baked=wd) if self.graph else self.compute()
 
     def compute(self) -> Tensor:
-        """One update on the tokens in `ids`, at the rates in the optimizer; nothing in it waits for the device."""
+        """One update on the tokens in `ids`; nothing in it waits for the device."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss = loss_and_gradients(self.model, self.ids, self.recipe.label_smoothing, self.backend.head_dtype)
-        # The attributes by which a GradScaler hands its scale to a fused optimizer; torch declares them nowhere.
-        self.optimizer.grad_scale = clip_scale(self.model.parameters(), self.recipe.clip_norm)  # type: ignore[attr-defined]
+        features = self.model.features(self.ids)[:, :-1].flatten(0, 1)
+        loss = linear_cross_entropy(
+            features,
+            self.model.lm_head.weight,
+            self.ids[:, 1:].flatten(),
+            self.recipe.label_smoothing,
+            self.backend.head_dtype,
+        )
+        loss.backward()
+        # What a GradScaler hands to a fused optimizer, which then divides the gradients as it reads
+        # them. These attributes are torch's own, but `clip_grad_norm_` costs a pass over all
+        # gradients more: 9 % of an update at hidden 256, in turns (LOG.md).
+        scale = clip_scale(self.model.parameters(), self.recipe.clip_norm)
+        self.optimizer.grad_scale = scale  # type: ignore[attr-defined]
         self.optimizer.found_inf = self.no_inf  # type: ignore[attr-defined]
         self.optimizer.step()
-        return loss
+        return loss.detach()
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the records from here on depend on, but for `done`.
+
+        Weights, both moments of the optimizer, and what the evaluator keeps, on the host.
+        """
+        tensors = {f"model.{name}": value for name, value in self.weights().items()}
+        if self.evaluate:
+            kept = self.evaluate.state()
+            tensors |= {f"health.{name}": value for name, value in kept.items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            named = {name: _on_host(value) for name, value in moments.items()}
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in named.items()}
+        return tensors
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights by the model's own names, on the host."""
+        return {name: _on_host(value) for name, value in self.model.state_dict().items()}
+
+    def restore(self, done: int, tensors: Mapping[str, Tensor]) -> None:
+        """Resume from a `state` taken after update `done`: what follows is the same bit for bit."""
+        self.model.load_state_dict(_under("model.", tensors))
+        if self.evaluate:
+            self.evaluate.restore(_under("health.", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("optimizer.", tensors).items():
+            index, moment = name.split(".")
+            moments.setdefault(int(index), {})[moment] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.done = done
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _on_host(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().contiguous()
-
-
-def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
-    """Adam or AdamW over every parameter; its learning rate and decay are set anew at each update.
-
-    On CUDA the rate is a tensor, so that a captured update reads it anew.
-    """
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    device = model.lm_head.weight.device
-    on_gpu = device.type == "cuda"
-    rate = torch.tensor(recipe.peak_lr, device=device) if on_gpu else recipe.peak_lr
-    betas = (recipe.beta1, recipe.beta2)
-    groups: list[dict] = [{"params": list(model.parameters())}]
-    if recipe.decayed == "blocks":  # the group that decays comes first
-        vocabulary = [model.token_embeddings.weight, model.lm_head.weight]
-        rest = [p for p in model.parameters() if all(p is not row for row in vocabulary)]
-        groups = [{"params": rest}, {"params": vocabulary, "weight_decay": 0.0}]
-    return kind(groups, lr=rate, betas=betas, eps=recipe.eps, fused=True, capturable=on_gpu)

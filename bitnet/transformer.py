@@ -1,4 +1,4 @@
-"""The brief's BitNet b1.58 language model: a small Llama-like decoder whose block projections are BitLinear."""
+"""The BitNet b1.58 language model: a small Llama-like decoder, its projections BitLinear."""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ __all__ = ["Attention", "BitNetModel", "Block", "Cache", "FeedForward"]
 
 
 class Cache:
-    """Keys and values [B, kv_heads, S, d] of the tokens read so far, by layer, so that decoding reads each token once."""
+    """Keys and values [B, kv_heads, S, d] by layer, so that decoding reads each token once."""
 
     def __init__(self) -> None:
         self.layers: dict[int, tuple[Tensor, Tensor]] = {}
@@ -29,18 +29,25 @@ class Cache:
         return k, v
 
 
-def rotary_tables(length: int, head_dim: int, theta: float, like: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [length, head_dim / 2] of the rotary angles position * theta^(-2i/d) (Su et al. 2021, eq. 15).
+def rotary_tables(
+    length: int, head_dim: int, theta: float, like: Tensor, start: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [length, head_dim / 2] of the rotary angles position * theta^(-2i/d).
 
-    Positions count from `start`. Computed in float64, on the device and in the type of `like`.
+    Source: Su et al. 2021, eq. 15. Positions count from `start`. Computed in float64, on the device
+    and in the type of `like`.
     """
-    frequency = theta ** -(torch.arange(0, head_dim, 2, device=like.device, dtype=torch.float64) / head_dim)
-    angle = torch.outer(torch.arange(start, start + length, device=like.device, dtype=torch.float64), frequency)
+    frequency = theta ** -(
+        torch.arange(0, head_dim, 2, device=like.device, dtype=torch.float64) / head_dim
+    )
+    angle = torch.outer(
+        torch.arange(start, start + length, device=like.device, dtype=torch.float64), frequency
+    )
     return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding of [B, heads, S, d] in half-split form: first half real, second half imaginary."""
+    """Rotary embedding of [B, heads, S, d]; first half real, second half imaginary."""
     real, imaginary = x.chunk(2, dim=-1)
     return torch.cat([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=-1)
 
@@ -55,18 +62,25 @@ def outer_norm(config: BitNetConfig) -> nn.Module:
 class Attention(nn.Module):
     """Causal self-attention with rotary positions and grouped KV heads: [B, S, H] -> [B, S, H].
 
-    The fused projection yields q, k, v in that order; each KV head serves heads / kv_heads neighbouring query heads.
-    Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for the grouping.
+    The fused projection yields q, k, v in that order; each KV head serves heads / kv_heads
+    neighbouring query heads. Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for the
+    grouping.
     """
 
     def __init__(self, config: BitNetConfig, layer: int):
         super().__init__()
         self.layer = layer
-        self.heads, self.kv_heads, self.head_dim = config.num_heads, config.num_kv_heads, config.head_dim
+        self.heads, self.kv_heads, self.head_dim = (
+            config.num_heads,
+            config.num_kv_heads,
+            config.head_dim,
+        )
         width = (self.heads + 2 * self.kv_heads) * self.head_dim
         self.norm = outer_norm(config)
         self.qkv_proj = BitLinear(config.hidden_size, width, config.norm_eps, config.quantize)
-        self.out_proj = BitLinear(config.hidden_size, config.hidden_size, config.norm_eps, config.quantize)
+        self.out_proj = BitLinear(
+            config.hidden_size, config.hidden_size, config.norm_eps, config.quantize
+        )
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None) -> Tensor:
         batch, length, hidden = x.shape
@@ -75,7 +89,9 @@ class Attention(nn.Module):
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         causal = True
         if cache is not None:
-            causal = cache.layers.get(self.layer) is None  # a single new token may look at all that came before it
+            causal = (
+                cache.layers.get(self.layer) is None
+            )  # a single new token may look at all that came before it
             k, v = cache.extend(self.layer, k, v)
         if self.kv_heads != self.heads:
             k = k.repeat_interleave(self.heads // self.kv_heads, dim=1)
@@ -85,13 +101,20 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Gated squared-ReLU feed-forward: [B, S, H] -> [B, S, H], down(relu(gate)^2 * up) (So et al. 2021; Shazeer 2020)."""
+    """Gated squared-ReLU feed-forward, down(relu(gate)^2 * up): [B, S, H] -> [B, S, H].
+
+    Source: So et al. 2021; Shazeer 2020.
+    """
 
     def __init__(self, config: BitNetConfig):
         super().__init__()
         self.norm = outer_norm(config)
-        self.gate_up = BitLinear(config.hidden_size, 2 * config.ffn_hidden_size, config.norm_eps, config.quantize)
-        self.down = BitLinear(config.ffn_hidden_size, config.hidden_size, config.norm_eps, config.quantize)
+        self.gate_up = BitLinear(
+            config.hidden_size, 2 * config.ffn_hidden_size, config.norm_eps, config.quantize
+        )
+        self.down = BitLinear(
+            config.ffn_hidden_size, config.hidden_size, config.norm_eps, config.quantize
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(self.norm(x)).chunk(2, dim=-1)
@@ -114,9 +137,9 @@ class Block(nn.Module):
 class BitNetModel(nn.Module):
     """Token ids [B, S] -> logits [B, S, V].
 
-    Parameter names and shapes are the brief's, so that its state dicts load with `strict=True`. Initialisation is
-    PyTorch's own: standard normal embeddings, Kaiming-uniform (a = sqrt 5) projections, ones for the norms. Embedding
-    and head are not quantized and not tied.
+    Parameter names and shapes are the brief's, so that its state dicts load with `strict=True`.
+    Initialisation is PyTorch's own: standard normal embeddings, Kaiming-uniform (a = sqrt 5)
+    projections, ones for the norms. Embedding and head are not quantized and not tied.
     """
 
     def __init__(self, config: BitNetConfig):
@@ -130,7 +153,8 @@ class BitNetModel(nn.Module):
     def features(self, input_ids: Tensor, cache: Cache | None = None) -> Tensor:
         """Token ids [B, S] -> the normalised hidden states [B, S, H] that the head reads.
 
-        With a `cache` the ids go on from the tokens already in it; after the first call, one token at a time.
+        With a `cache` the ids go on from the tokens already in it; after the first call, one token
+        at a time.
         """
         length, start = input_ids.shape[1], cache.length if cache is not None else 0
         assert not start or length == 1, "a filled cache takes one token at a time"

@@ -1,29 +1,31 @@
-"""Small, seeded material for the tests: a corpus with a known structure, and models next to their plain reference."""
+"""Small, seeded material for the tests, built once: a corpus, finished runs, models, a kernel."""
 
 import os
 import signal
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
-from bitnet import Corpus, backend
-from bitnet.backend import choose
+from bitnet import Corpus, History
+from bitnet.analysis.results import load_results
 from bitnet.config import BitNetConfig, RunConfig
-from bitnet.run import run
+from bitnet.runs.run import run
+from bitnet.runtime import cpu
+from bitnet.runtime.backend import choose
 from bitnet.transformer import BitNetModel
-
-VOCABULARY = 2048
+from tests.support.corpus import synthetic_corpus
 
 # The same examples in every run, however long they take on a busy machine.
 settings.register_profile("bitnet", derandomize=True, deadline=None)
 settings.load_profile("bitnet")
 
-# One thread a process, here and in the commands that tests start: the tests run side by side, one process a core.
+# One thread a process, here and in the commands that tests start: the tests run side by side, one
+# process a core.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
-# A job that a shell starts in the background has Ctrl-C ignored; tests that send it would wait for ever.
+# A job that a shell starts in the background has Ctrl-C ignored; tests that send it would wait for
+# ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -33,31 +35,27 @@ def offline(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
-@pytest.fixture(
-    params=[
-        "BLAS",
-        pytest.param(
-            "oneDNN", marks=pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
-        ),
-    ]
-)
-def road(request, monkeypatch):
-    """By which road float32 products go, whatever this machine would choose."""
-    monkeypatch.setattr(backend, "_amd_with_avx512", lambda: request.param == "oneDNN")
+HAS_ONEDNN = torch.backends.mkldnn.is_available()
+WITHOUT = pytest.mark.skipif(not HAS_ONEDNN, reason="torch without oneDNN")
+
+
+@pytest.fixture
+def take_kernel(monkeypatch):
+    """A function that sets the kernel of float32 products, whatever this machine would choose."""
+    return lambda name: monkeypatch.setattr(cpu, "_amd_with_avx512", lambda: name == "oneDNN")
+
+
+@pytest.fixture
+def kernels():
+    """The kernels there are, for a test that compares both with something costly."""
+    return ["BLAS", "oneDNN"] if HAS_ONEDNN else ["BLAS"]
+
+
+@pytest.fixture(params=["BLAS", pytest.param("oneDNN", marks=WITHOUT)])
+def kernel(request, take_kernel):
+    """Each kernel of float32 products in turn."""
+    take_kernel(request.param)
     return request.param
-
-
-def synthetic_corpus() -> Corpus:
-    """61 440 tokens of which each names the next with probability 0.8, else a draw from Zipf's law: most tokens are rare."""
-    generator = np.random.default_rng(0)
-    zipf = 1 / np.arange(1, VOCABULARY + 1) ** 1.1
-    draws = generator.choice(VOCABULARY, size=61_440, p=zipf / zipf.sum())
-    follow = generator.random(61_440) < 0.8
-    tokens = draws.copy()
-    for i in range(1, len(tokens)):
-        if follow[i]:
-            tokens[i] = (tokens[i - 1] * 7 + 3) % 64  # a fixed successor among the 64 commonest
-    return Corpus("synthetic", tokens.astype(np.uint16), "synthetic", VOCABULARY)
 
 
 @pytest.fixture(scope="session")
@@ -66,14 +64,42 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="session")
+def committed() -> list[History]:
+    """The committed runs, read once."""
+    return load_results()
+
+
+@pytest.fixture(scope="session")
 def tiny_runs(corpus, tmp_path_factory):
-    """Real histories of 40 updates at hidden 8, by (arm, seed), for what draws or tells them."""
-    folder, cpu = tmp_path_factory.mktemp("tiny"), choose("cpu", "float32")
-    sizes = {"hidden": 8, "layers": 1, "heads": 1, "steps": 40, "eval_every": 20, "probe_positions": 310}
+    """Real histories of 40 updates at hidden 8, by (arm, seed), for what draws or tells them.
+
+    The processes of a test session share them: the first trains, the others load. So they are read
+    and never changed.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    sizes = {
+        "hidden": 8,
+        "layers": 1,
+        "heads": 1,
+        "steps": 40,
+        "eval_every": 20,
+        "probe_positions": 310,
+    }
     chosen = [("l2-0.05", 0), ("l2-0.0", 0), ("l2-0.0", 1), ("adamw-0.0", 0), ("fp-adamw-0.0", 0)]
-    chosen += [(arm, 0) for arm in ("l2-both-0", "l2-both-0.1", "adamw-both-0.1", "fp-l2-both-0.1")]
+    chosen += [
+        (arm, 0) for arm in ("no-decay", "l2-0.1", "adamw-0.0+decay=0.1", "fp-l2-0.0+decay=0.1")
+    ]
     return {
-        (arm, seed): run(RunConfig(arm, seed=seed, **sizes), corpus, folder, cpu, say=lambda line: None) for arm, seed in chosen
+        (arm, seed): run(
+            RunConfig(arm, seed=seed, **sizes),
+            corpus,
+            folder / "tiny",
+            choose("cpu", "float32"),
+            log=lambda line: None,
+        )
+        for arm, seed in chosen
     }
 
 
@@ -84,18 +110,21 @@ def runs(tiny_runs):
 
 @pytest.fixture
 def model_and_reference():
-    """A function of sizes: a model in float64, and the keyword arguments and parameters of its plain reference."""
+    """A function of sizes: a model, and the parameters and arguments of its plain reference."""
 
     def build(batch_dtype=torch.float64, **sizes):
         config = BitNetConfig(**({"vocab_size": 97, "hidden_size": 32, "num_layers": 2} | sizes))
         torch.manual_seed(1)
         model = BitNetModel(config).to(batch_dtype)
         for name, p in model.named_parameters():
-            # Norms of one leave a lone token's values whole multiples of one scale, some of them exactly halfway between
-            # two levels, where the last bit of a sum decides. Trained norms do not.
+            # Norms of one leave a lone token's values whole multiples of one scale, some of them
+            # exactly halfway between two levels, where the last bit of a sum decides. Trained norms
+            # do not.
             if "norm" in name:
                 p.data.uniform_(0.5, 1.5)
-        parameters = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+        parameters = {
+            name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()
+        }
         arguments = {
             "layers": config.num_layers,
             "heads": config.num_heads,

@@ -10,10 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitnet import BitNetConfig, BitNetModel, ParameterError, Plan, Recipe, RunConfig, checks
-from bitnet.decode import continue_prompts, distinct_n, prompt_ids, seq_rep_n
-from bitnet.diversity import rarefaction
+from bitnet.decode import continue_prompts, prompt_ids
+from bitnet.evaluation.diversity import rarefaction
+from bitnet.evaluation.repetition import distinct_n, seq_rep_n
 
-ASKED = {"model": BitNetModel(BitNetConfig(9, 8, 1, 1)), "prompts": torch.zeros(1, 2, dtype=torch.long), "new_tokens": 1}
+ASKED = {
+    "model": BitNetModel(BitNetConfig(9, 8, 1, 1)),
+    "prompts": torch.zeros(1, 2, dtype=torch.long),
+    "new_tokens": 1,
+}
 SHORT = torch.tensor([[1, 2, 3]])
 
 BAD = [
@@ -45,7 +50,7 @@ BAD = [
     (RunConfig, {"arm": "adamw"}, "arm = 'adamw'", "did you mean 'adamw-0.0'"),
     (RunConfig, {"arm": "l2-0.0", "seed": -3}, "seed = -3", "from 0"),
     (RunConfig, {"arm": "l2-0.0", "sequence_length": 1}, "sequence_length = 1", "from 2 to 1024"),
-    (RunConfig, {"arm": "l2-0.0", "sequence_length": 2048}, "sequence_length = 2048", "from 2 to 1024"),
+    (RunConfig, {"arm": "l2-0.0", "sequence_length": 2048}, "length = 2048", "from 2 to 1024"),
     (RunConfig, {"arm": "l2-0.0", "probe_positions": 0}, "probe_positions = 0", "at least 1"),
     (BitNetConfig, {"hidden_size": 30}, "hidden_size = 30", "multiple of 8"),
     (BitNetConfig, {"num_kv_heads": 3}, "num_kv_heads = 3", "must divide num_heads (4)"),
@@ -87,7 +92,9 @@ BAD = [
     (Recipe, {"stage2_decay": math.nan}, "stage2_decay = nan", "number"),
     (Recipe, {"label_smoothing": 1.0}, "label_smoothing = 1.0", "from 0.0 to 0.999"),
     (Recipe, {"decayed": "head"}, "decayed = 'head'", "all, blocks"),
-    (RunConfig, {"arm": "l2-both-0.5"}, "arm = 'l2-both-0.5'", "did you mean 'l2-both-0.05'"),
+    (RunConfig, {"arm": "l2-blocks-0.5"}, "arm = 'l2-blocks-0.5'", "did you mean 'l2-blocks-0.0'"),
+    (Plan, {"arms": "l2-0.0+peak_lr=2"}, "arms: peak_lr = '2'", "from 0.0 to 1.0"),
+    (Plan, {"arms": {"base": "l2-0.0", "lr": 1}}, "arms: field of an arm = 'lr'", "one of"),
     (Plan, {"eval_every": -1}, "eval_every = -1", "at least 0"),
     (Plan, {"eval_every": 2.5}, "eval_every = 2.5", "whole number"),
     (Plan, {"eval_every": "often"}, "eval_every = 'often'", "whole number"),
@@ -115,7 +122,9 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("build", "arguments", "named", "allowed"), BAD, ids=[f"{b.__name__}-{n}" for b, _, n, _ in BAD])
+@pytest.mark.parametrize(
+    ("build", "arguments", "named", "allowed"), BAD, ids=[f"{b.__name__}-{n}" for b, _, n, _ in BAD]
+)
 def test_bad_values_are_refused_in_one_line(build, arguments, named, allowed):
     with pytest.raises(ParameterError) as error:
         build(**arguments)
@@ -150,7 +159,8 @@ def test_integers_are_integers_or_refused(value):
 
 def test_a_refusal_comes_whole_out_of_another_process():
     error = ParameterError("hidden", 250, "must be a multiple of 8")
-    assert str(pickle.loads(pickle.dumps(error))) == str(error) == "hidden = 250: must be a multiple of 8"
+    copy = pickle.loads(pickle.dumps(error))
+    assert str(copy) == str(error) == "hidden = 250: must be a multiple of 8"
 
 
 def test_numbers_of_numpy_are_numbers():

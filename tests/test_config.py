@@ -1,4 +1,4 @@
-"""Configurations, the table of arms, and the identity of a run."""
+"""Configurations, the label of a run, and its identity."""
 
 from dataclasses import replace
 
@@ -6,48 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitnet import ARMS, BitNetConfig, Recipe, RunConfig
-from bitnet.arms import GRID, GRID_DECAYS
+from bitnet import ARMS, BitNetConfig, RunConfig
 
 CONFIG = RunConfig("l2-0.0")
-
-
-def test_the_arms_are_those_of_the_study():
-    table = {
-        name: (r.optimizer, r.stage1_decay, r.stage2_decay, r.peak_lr, r.label_smoothing, r.clip_norm, r.quantize)
-        for name, r in ARMS.items()
-        if name not in GRID
-    }
-    assert table == {
-        "l2-0.05": ("adam", 0.1, 0.05, 1.5e-3, 0.0, 1.0, True),
-        "l2-0.0": ("adam", 0.1, 0.0, 1.5e-3, 0.0, 1.0, True),
-        "l2-0.1": ("adam", 0.1, 0.1, 1.5e-3, 0.0, 1.0, True),
-        "l2-reduced-lr": ("adam", 0.1, 0.1, 5e-4, 0.0, 1.0, True),
-        "l2-label-smoothing": ("adam", 0.1, 0.1, 1.5e-3, 0.1, 1.0, True),
-        "l2-grad-clip": ("adam", 0.1, 0.1, 1.5e-3, 0.0, 0.1, True),
-        "adamw-0.05": ("adamw", 0.1, 0.05, 1.5e-3, 0.0, 1.0, True),
-        "adamw-0.0": ("adamw", 0.1, 0.0, 1.5e-3, 0.0, 1.0, True),
-        "no-decay": ("adam", 0.0, 0.0, 1.5e-3, 0.0, 1.0, True),
-        "fp-l2-0.0": ("adam", 0.1, 0.0, 1.5e-3, 0.0, 1.0, False),
-        "fp-adamw-0.0": ("adamw", 0.1, 0.0, 1.5e-3, 0.0, 1.0, False),
-        "l2-blocks-0.0": ("adam", 0.1, 0.0, 1.5e-3, 0.0, 1.0, True),
-    }
-    assert [name for name, r in ARMS.items() if r.decayed != "all"] == ["l2-blocks-0.0"]
-    assert {(r.beta1, r.beta2, r.eps) for r in ARMS.values()} == {(0.9, 0.95, 1e-8)}
-
-
-def test_the_grid_crosses_kind_of_decay_coefficient_and_precision():
-    """The same coefficient in both stages; without decay both kinds are one run, so 2 x (5 + 4) arms."""
-    assert len(GRID) == 18
-    for quantize, prefix in ((True, ""), (False, "fp-")):
-        for kind, optimizer in (("l2", "adam"), ("adamw", "adamw")):
-            for decay, text in zip(GRID_DECAYS, ("0", "0.001", "0.01", "0.05", "0.1"), strict=True):
-                name = f"{prefix}{kind}-both-{text}"
-                recipe = Recipe(optimizer, stage1_decay=decay, stage2_decay=decay, quantize=quantize)
-                if name == f"{prefix}adamw-both-0":
-                    assert name not in ARMS
-                else:
-                    assert ARMS[name] == GRID[name] == recipe
 
 
 def test_the_default_model_is_the_seeds():
@@ -56,7 +17,13 @@ def test_the_default_model_is_the_seeds():
     assert not RunConfig("fp-l2-0.0").model().quantize
 
 
-@given(st.sampled_from(sorted(ARMS)), st.integers(1, 64), st.integers(8, 10**6), st.integers(0, 2**31 - 1), st.integers(0, 99))
+@given(
+    st.sampled_from(sorted(ARMS)),
+    st.integers(1, 64),
+    st.integers(8, 10**6),
+    st.integers(0, 2**31 - 1),
+    st.integers(0, 99),
+)
 def test_a_configuration_survives_its_dictionary(arm, width, steps, seed, every):
     config = RunConfig(arm, hidden=8 * width, steps=steps, seed=seed, eval_every=every)
     assert RunConfig(**config.to_dict()) == config
@@ -64,16 +31,30 @@ def test_a_configuration_survives_its_dictionary(arm, width, steps, seed, every)
 
 
 @pytest.mark.parametrize(
-    "change", [{"arm": "l2-0.05"}, {"hidden": 512}, {"steps": 100}, {"seed": 1}, {"layers": 2}, {"eval_every": 7}], ids=str
+    "change",
+    [
+        {"arm": "l2-0.05"},
+        {"hidden": 512},
+        {"steps": 100},
+        {"seed": 1},
+        {"layers": 2},
+        {"eval_every": 7},
+    ],
+    ids=str,
 )
 def test_whatever_decides_the_numbers_is_in_the_identity(change):
     assert replace(CONFIG, **change).identity("text", "cpu") != CONFIG.identity("text", "cpu")
 
 
 def test_corpus_content_device_and_precision_are_in_the_identity():
-    identities = {CONFIG.identity(*rest) for rest in (("a", "cpu"), ("b", "cpu"), ("a", "cuda"), ("a", "cpu", "bfloat16"))}
+    identities = {
+        CONFIG.identity(*rest)
+        for rest in (("a", "cpu"), ("b", "cpu"), ("a", "cuda"), ("a", "cpu", "bfloat16"))
+    }
     assert len(identities) == 4
-    assert replace(CONFIG, corpus="another name").identity("a", "cpu") == CONFIG.identity("a", "cpu")
+    assert replace(CONFIG, corpus="another name").identity("a", "cpu") == CONFIG.identity(
+        "a", "cpu"
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,3 +79,57 @@ def test_the_weights_that_decay_are_in_the_identity(monkeypatch):
     before = CONFIG.identity("text", "cpu")
     monkeypatch.setitem(ARMS, "l2-0.0", replace(ARMS["l2-0.0"], decayed="blocks"))
     assert CONFIG.identity("text", "cpu") != before
+
+
+def test_the_committed_runs_have_the_names_that_this_code_gives(committed):
+    """So that they are found again, and by the same recipe."""
+    assert len(committed) == 22
+    for history in committed:
+        facts = history.manifest
+        device = facts["device"]
+        name = history.config.identity(
+            facts["corpus"]["fingerprint"], device["kind"], device["precision"], device["strict"]
+        )
+        assert name == history.folder.name == facts["identity"]
+        # The first of them are older than the choice of what decays.
+        assert history.config.recipe.to_dict() == {"decayed": "all"} | facts["recipe"]
+
+
+def test_a_label_names_arm_hidden_steps_and_seed():
+    assert CONFIG.label() == "l2-0.0, hidden 256, 20000 steps, seed 0"
+    other = RunConfig("adamw-0.0+peak_lr=3e-3", hidden=512, steps=160, seed=2)
+    assert other.label() == "adamw-0.0+peak_lr=0.003, hidden 512, 160 steps, seed 2"
+
+
+def test_a_label_names_a_corpus_that_is_not_the_default():
+    other = replace(CONFIG, corpus="wikitext-2")
+    assert other.label() == "l2-0.0, hidden 256, 20000 steps, seed 0, wikitext-2"
+
+
+@pytest.mark.parametrize(
+    ("others", "label"),
+    [
+        ([], "l2-0.0"),
+        ([{"arm": "l2-0.05"}, {"arm": "no-decay"}], "l2-0.0"),
+        ([{"seed": 1}], "l2-0.0, seed 0"),
+        ([{"hidden": 512}], "l2-0.0, hidden 256"),
+        ([{"hidden": 512, "seed": 1}], "l2-0.0, hidden 256, seed 0"),
+        ([{"steps": 160}], "l2-0.0, 20000 steps"),
+        ([{"corpus": "wikitext-2"}], "l2-0.0, wikipedia-sample"),
+        ([{"layers": 2}], "l2-0.0"),  # no label tells these apart
+    ],
+    ids=str,
+)
+def test_a_label_among_others_names_what_differs(others, label):
+    among = [CONFIG, *(replace(CONFIG, **change) for change in others)]
+    assert CONFIG.label(among) == label
+
+
+def test_labels_among_runs_that_differ_in_what_a_label_names_are_different():
+    among = [
+        RunConfig(arm, hidden=hidden, seed=seed)
+        for arm in ("l2-0.0", "adamw-0.0")
+        for hidden in (256, 512)
+        for seed in (0, 1)
+    ]
+    assert len({run.label(among) for run in among}) == len(among)

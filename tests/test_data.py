@@ -1,4 +1,4 @@
-"""Corpora: GPT-2's ids, the split, the cache, and what is refused."""
+"""Corpora: what is in them, the split, the cache, and what is refused."""
 
 import json
 
@@ -9,7 +9,7 @@ import torch
 from bitnet import Corpus, ParameterError, load_corpus
 from bitnet.config import BLOCK
 from bitnet.data import MIN_TOKENS
-from bitnet.tokenizer import decode, encode
+from bitnet.tokenizer import decode
 
 TEXT = "The quick brown fox jumps over the lazy dog, again and again. " * 900
 
@@ -27,19 +27,6 @@ def refused(name, cache):
     return str(error.value)
 
 
-def test_ids_are_gpt2s():
-    assert encode(["Hello world", " naïve café — 東京 \U0001f600\n\n\n  x", ""]) == [
-        [15496, 995],
-        [41492, 40304, 851, 10545, 251, 109, 12859, 105, 30325, 222, 628, 198, 220, 2124],
-        [],
-    ]
-
-
-def test_text_survives_a_round_trip():
-    text = " Tabs\tand\n\nnewlines, l'été, 東京 \U0001f600 and <|endoftext|> as text"
-    assert decode(encode([text])[0]) == text
-
-
 def test_the_wikipedia_sample(wikipedia):
     _, text = wikipedia
     facts = text.facts()
@@ -53,14 +40,14 @@ def test_the_wikipedia_sample(wikipedia):
 
 def test_a_second_start_reads_the_cache(wikipedia):
     folder, first = wikipedia
-    said = []
-    again = load_corpus("wikipedia-sample", folder, said.append)
-    assert said == []
+    lines = []
+    again = load_corpus("wikipedia-sample", folder, lines.append)
+    assert lines == []
     assert isinstance(again.tokens, np.memmap)
     assert again.fingerprint == first.fingerprint
 
 
-def test_a_damaged_cache_is_made_anew(tmp_path):
+def test_a_damaged_cache_is_rebuilt(tmp_path):
     file = tmp_path / "text.txt"
     file.write_text(TEXT)
     first = load_corpus(str(file), tmp_path / "cache")
@@ -69,9 +56,10 @@ def test_a_damaged_cache_is_made_anew(tmp_path):
     damaged[-10] ^= 1
     for content in (bytes(damaged), bytes(damaged[:1000]), b""):
         cached.write_bytes(content)
-        said = []
-        assert load_corpus(str(file), tmp_path / "cache", said.append).fingerprint == first.fingerprint
-        assert said[0] == f"{cached}: damaged token cache, made anew"
+        lines = []
+        again = load_corpus(str(file), tmp_path / "cache", lines.append)
+        assert again.fingerprint == first.fingerprint
+        assert lines[0] == f"{cached}: damaged token cache, rebuilt"
     next((tmp_path / "cache").glob("tokens-*.json")).write_text(json.dumps({}))
     assert load_corpus(str(file), tmp_path / "cache").fingerprint == first.fingerprint
 
@@ -103,10 +91,10 @@ def test_a_folder_of_texts(tmp_path):
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     (tmp_path / "text.txt").write_text(TEXT)
     (tmp_path / "taken").write_text("a file where the folder should be")
-    said = []
-    text = load_corpus(str(tmp_path / "text.txt"), tmp_path / "taken" / "cache", said.append)
-    assert "BITNET_CACHE" in said[-1]
-    cached = load_corpus(str(tmp_path / "text.txt"), tmp_path / "cache", said.append)
+    lines = []
+    text = load_corpus(str(tmp_path / "text.txt"), tmp_path / "taken" / "cache", lines.append)
+    assert "BITNET_CACHE" in lines[-1]
+    cached = load_corpus(str(tmp_path / "text.txt"), tmp_path / "cache", lines.append)
     assert text.fingerprint == cached.fingerprint
     assert text.train.equal(cached.train)
 

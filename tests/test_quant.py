@@ -23,7 +23,9 @@ def test_weights_take_three_values(shape, size, seed):
 
 
 def test_weight_thresholds_at_half_the_scale():
-    weight = torch.tensor([0.1, -0.1, 2.0, -2.0, 0.6, -0.6, 0.4, -0.4])  # mean |w| = 0.775, so the threshold is 0.3875
+    weight = torch.tensor(
+        [0.1, -0.1, 2.0, -2.0, 0.6, -0.6, 0.4, -0.4]
+    )  # mean |w| = 0.775, so the threshold is 0.3875
     assert ternary(weight)[0].tolist() == [0, 0, 1, -1, 1, -1, 1, -1]
 
 
@@ -45,7 +47,9 @@ def test_a_token_of_many_values_uses_255_levels():
 
 def test_each_token_has_its_own_scale():
     x = torch.tensor([[1.0, 0.5], [100.0, 50.0]])
-    assert torch.allclose(activation_quant(x) / x.abs().amax(-1, keepdim=True), activation_quant(x[:1]).expand(2, 2))
+    assert torch.allclose(
+        activation_quant(x) / x.abs().amax(-1, keepdim=True), activation_quant(x[:1]).expand(2, 2)
+    )
 
 
 @pytest.mark.parametrize("quantizer", [weight_quant, activation_quant])

@@ -1,4 +1,4 @@
-"""The schedule: the brief's values, continuity, end points, and the placing of the plan's checkpoints."""
+"""The schedule: the brief's values, continuity, end points, and the placing of the milestones."""
 
 import pytest
 from hypothesis import given
@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from benchmarks import reference
 from bitnet.schedule import (
-    checkpoints,
     evaluation_steps,
     learning_rate,
+    milestones,
     stage_boundary,
     warmup_steps,
     weight_decay,
@@ -19,7 +19,13 @@ lengths = st.integers(8, 50_000)
 
 @pytest.mark.parametrize(
     ("step", "rate"),
-    [(1, 1.5e-3 / 375), (375, 1.5e-3), (10_000, 1.0e-3), (20_000, 1.5e-6), (15_000, (1e-3 + 1.5e-6) / 2)],
+    [
+        (1, 1.5e-3 / 375),
+        (375, 1.5e-3),
+        (10_000, 1.0e-3),
+        (20_000, 1.5e-6),
+        (15_000, (1e-3 + 1.5e-6) / 2),
+    ],
 )
 def test_the_seed_schedule_of_20000_steps(step, rate):
     assert learning_rate(step, 20_000, 1.5e-3) == pytest.approx(rate, rel=1e-12)
@@ -46,7 +52,9 @@ def test_no_jump_is_larger_than_the_steepest_slope(total, data):
 @given(lengths, st.data())
 def test_the_reference_agrees(total, data):
     step = data.draw(st.integers(1, total))
-    assert learning_rate(step, total, 1.5e-3) == pytest.approx(reference.learning_rate(step, total), rel=1e-12)
+    assert learning_rate(step, total, 1.5e-3) == pytest.approx(
+        reference.learning_rate(step, total), rel=1e-12
+    )
     assert weight_decay(step, total, 0.1, 0.05) == reference.weight_decay(step, total, 0.1, 0.05)
 
 
@@ -54,15 +62,16 @@ def test_decay_changes_after_the_boundary():
     assert [weight_decay(t, 10, 0.1, 0.0) for t in (1, 5, 6, 10)] == [0.1, 0.1, 0.0, 0.0]
 
 
-def test_the_plan_checkpoints_follow_the_switch():
-    assert list(checkpoints(20_000).values()) == [1000, 10_000, 11_000, 15_000, 20_000]
-    assert list(checkpoints(10_000).values()) == [1000, 5000, 6000, 7500, 10_000]  # the brief's own 5k and 6k
+def test_the_milestones_follow_the_switch():
+    assert list(milestones(20_000).values()) == [1000, 10_000, 11_000, 15_000, 20_000]
+    # The brief's own 5k and 6k.
+    assert list(milestones(10_000).values()) == [1000, 5000, 6000, 7500, 10_000]
 
 
 @given(lengths, st.integers(0, 5000))
-def test_evaluations_include_the_first_step_and_every_checkpoint(total, every):
+def test_evaluations_include_the_first_step_and_every_milestone(total, every):
     steps = evaluation_steps(total, every)
-    assert {1, *checkpoints(total).values()} <= set(steps)
+    assert {1, *milestones(total).values()} <= set(steps)
     assert steps == tuple(sorted(set(steps)))
     assert steps[0] >= 1
     assert steps[-1] == total

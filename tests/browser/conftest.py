@@ -1,4 +1,4 @@
-"""A JupyterLab on loopback with a folder and settings of its own, and this machine's Chromium, driven by Playwright."""
+"""A JupyterLab on loopback with settings of its own, and this machine's Chromium to look at it."""
 
 import json
 import os
@@ -19,8 +19,16 @@ from papermill.parameterize import parameterize_notebook
 
 ROOT = Path(__file__).parent.parent.parent
 SCREENSHOTS = ROOT / "runs" / "screenshots"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
-READY_SECONDS = 90  # an upper bound for the server, a page or a kernel to be there, on a slow and busy machine
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "microsoft-edge",
+)
+# An upper bound for the server, a page or a kernel to be there, on a slow and busy machine.
+READY_SECONDS = 90
 
 
 def missing(what: str) -> None:
@@ -39,9 +47,11 @@ def chromium():
         missing("the browser tests need Playwright: pip install -e '.[browser]'")
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
-        missing("the browser tests need a Chromium or Chrome on the PATH; on Debian and Ubuntu: apt-get install chromium")
+        remedy = "on Debian and Ubuntu: apt-get install chromium"
+        missing(f"the browser tests need a Chromium or Chrome on the PATH; {remedy}")
     with sync_playwright() as playwright:
-        # Chromium has no sandbox for root, which is who runs in a container; it sees nothing but our own server.
+        # Chromium has no sandbox for root, which is who runs in a container; it sees nothing but
+        # our own server.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -49,13 +59,18 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def server(chromium, tmp_path_factory):
-    """A JupyterLab and its root folder: (address, folder). The user's settings, kernels and runs stay out of it."""
+    """A JupyterLab and its root folder, (address, folder).
+
+    The user's settings, kernels and runs stay out of it.
+    """
     home = tmp_path_factory.mktemp("home")
     root = tmp_path_factory.mktemp("lab")
     settings = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')  # else it asks whether it may
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY_", "IPYTHON"))}
+    # Else it asks whether it may.
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    others = ("JUPYTER", "JPY_", "IPYTHON")
+    environment = {k: value for k, value in os.environ.items() if not k.startswith(others)}
     environment |= {
         "HOME": str(home),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
@@ -75,8 +90,9 @@ def server(chromium, tmp_path_factory):
     with (home / "server.log").open("w") as log:
         process = subprocess.Popen(
             [
-                sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
-                f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=",
+                sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
+                "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
+                "--ServerApp.port_retries=0", "--IdentityProvider.token=",
                 f"--ServerApp.root_dir={root}",
                 "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             ],
@@ -133,13 +149,14 @@ class Lab:
         self.page, self.address, self.root = page, address, root
 
     def open(self, notebook: Path, **parameters) -> None:
-        """Open a copy of a notebook without outputs, with those of `parameters` that it has, and wait for its kernel."""
+        """Open a copy without outputs, with its part of `parameters`; wait for its kernel."""
         content = load_notebook_node(str(notebook))
         for cell in content.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         names = papermill.inspect_notebook(str(notebook))
-        content = parameterize_notebook(content, {name: value for name, value in parameters.items() if name in names})
+        given = {name: value for name, value in parameters.items() if name in names}
+        content = parameterize_notebook(content, given)
         self.path = self.root / notebook.name
         nbformat.write(content, self.path)
         self.page.goto(f"{self.address}/lab/tree/{notebook.name}?reset")
@@ -149,7 +166,8 @@ class Lab:
         self.page.locator(".jp-FileBrowser").first.wait_for(state="hidden")
 
     def until_idle(self) -> None:
-        # The status bar speaks of the kernel; the notebook's round indicator is "idle" before there is one.
+        # The status bar speaks of the kernel; the notebook's round indicator is "idle" before there
+        # is one.
         self.page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
 
     def menu(self, menu: str, command: str) -> None:
@@ -160,10 +178,11 @@ class Lab:
         self.menu("Run", "runmenu:run-all")
 
     def until_finished(self, seconds: float = 200) -> None:
-        """Wait until no cell waits for its turn any more: all have their number, or those after an error have none."""
+        """Wait until no cell waits its turn: all have a number, or those after an error none."""
         self.page.wait_for_function(
             """() => {
-                const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent.trim());
+                const shown = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+                const prompts = shown.map(p => p.textContent.trim());
                 return /\\d/.test(prompts[0]) && !prompts.includes('[*]:');
             }""",
             timeout=seconds * 1000,
@@ -172,7 +191,9 @@ class Lab:
 
     def save(self) -> nbformat.NotebookNode:
         """Ctrl+S; the notebook as it is on disk then."""
-        with self.page.expect_response(lambda r: r.request.method == "PUT" and "/api/contents/" in r.url) as saved:
+        with self.page.expect_response(
+            lambda r: r.request.method == "PUT" and "/api/contents/" in r.url
+        ) as saved:
             self.menu("File", "docmanager:save")
         assert saved.value.ok
         return nbformat.read(self.path, as_version=4)
@@ -188,4 +209,6 @@ class Lab:
         cookies = {cookie["name"]: cookie["value"] for cookie in self.page.context.cookies()}
         for session in json.loads(self.page.request.get(f"{self.address}/api/sessions").body()):
             headers = {"X-XSRFToken": cookies.get("_xsrf", "")}
-            assert self.page.request.delete(f"{self.address}/api/sessions/{session['id']}", headers=headers).ok
+            assert self.page.request.delete(
+                f"{self.address}/api/sessions/{session['id']}", headers=headers
+            ).ok

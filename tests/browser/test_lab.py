@@ -8,20 +8,23 @@ import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
 COLLAPSE = next(path for path in NOTEBOOKS if path.stem == "collapse")
-# A notebook takes those that it has. Evaluations cost more than updates of so small a network, so there are few.
+# A notebook takes those that it has. Evaluations cost more than updates of so small a network, so
+# there are few.
 TINY = {
-    "hidden": 16, "steps": 8, "eval_every": 8, "seeds": "0", "arms": "l2-0.0,adamw-0.0", "decays": "0.1",
-    "changes": "l2-blocks-0.0", "probe_positions": 256, "new_tokens": 4, "device": "cpu",
+    "hidden": 16, "steps": 8, "eval_every": 8, "seeds": "0", "arms": "l2-0.0,adamw-0.0",
+    "decays": "0.1", "changes": "l2-blocks-0.0", "probe_positions": 256, "new_tokens": 4,
+    "device": "cpu",
 }  # fmt: skip
 ARMS = {"verify": "l2-0.0", "wd_fix": "l2-0.05,l2-0.0"}
-ENDLESS = TINY | {"steps": 200_000, "arms": "l2-0.0", "eval_every": 200_000}  # nothing but Stop ends it in this test
+# Nothing but Stop ends it in its test.
+ENDLESS = TINY | {"steps": 200_000, "arms": "l2-0.0", "eval_every": 200_000}
 
 PLOTLY = "application/vnd.plotly.v1+json"
 LINES_OF_FIGURE = "plot => plot._fullData.map(trace => Array.from(trace.x || []))"
 
 
 def errors(notebook):
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return [output for output in outputs if output.output_type == "error"]
 
 
@@ -41,7 +44,8 @@ def test_a_notebook_runs_from_top_to_bottom(lab, path):
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
     assert_small(lab, notebook)
     figures = lab.page.locator(".jp-RenderedPlotly")
-    shown = [output for cell in notebook.cells for output in cell.get("outputs", []) if PLOTLY in output.get("data", {})]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    shown = [output for output in outputs if PLOTLY in output.get("data", {})]
     assert figures.count() == len(shown) > 0
     for figure in figures.all():  # a picture, where there is one, until the mouse comes
         figure.hover()
@@ -70,30 +74,32 @@ def test_the_explorers_slider_moves_the_marker_and_changes_the_tokens(lab):
     moved = last_step
     for _ in range(2):  # one at a time: each is seen to arrive before the next
         handle.press("ArrowLeft")
-        page.wait_for_function("([plot, at]) => plot.layout.shapes.at(-1).x0 < at", arg=[plot.element_handle(), moved])
+        page.wait_for_function(
+            "([plot, at]) => plot.layout.shapes.at(-1).x0 < at", arg=[plot.element_handle(), moved]
+        )
         moved = plot.evaluate(marker)
     panels.filter(has_text=f"step {moved}:").nth(1).wait_for()
     after = panels.all_inner_texts()
     assert all(now != then for now, then in zip(after, before, strict=True))
-    tables = [re.split(r"Tokens that win most positions", text)[1] for text in (before[0], after[0])]
+    tables = [text.split("Tokens that win most positions")[1] for text in (before[0], after[0])]
     assert tables[0] != tables[1]
     lab.screenshot("explorer-moved", output)
 
 
-def test_a_live_training_stops_and_goes_on(lab):
+def test_a_live_training_stops_and_resumes(lab):
     lab.open(COLLAPSE, **ENDLESS)
     lab.run_all()
     page = lab.page
     stop, resume = (page.locator(".widget-button", has_text=name) for name in ("Stop", "Resume"))
     output = page.locator(".jp-OutputArea-output", has=stop)
-    plot, label = output.locator(".js-plotly-plot"), output.locator(".widget-label", has_text=re.compile("step|stop"))
+    plot = output.locator(".js-plotly-plot")
+    label = output.locator(".widget-label", has_text=re.compile("step|stop"))
 
     def until_step_above(step):
         """Wait for the label to show a later step; return it."""
-        page.wait_for_function(
-            "([label, step]) => Number((label.textContent.match(/step (\\d+) of/) || [0, -1])[1]) > step",
-            arg=[label.element_handle(), step],
-        )
+        shown = "Number((label.textContent.match(/step (\\d+) of/) || [0, -1])[1])"
+        arguments = [label.element_handle(), step]
+        page.wait_for_function(f"([label, step]) => {shown} > step", arg=arguments)
         return int(re.search(r"step (\d+) of", label.inner_text() + f" step {step + 1} of")[1])
 
     def press_stop():
@@ -109,7 +115,8 @@ def test_a_live_training_stops_and_goes_on(lab):
     assert resume.is_enabled()
     error = waiting.locator(".jp-OutputArea-output")
     error.wait_for()
-    assert error.inner_text().strip() == "NotFinished: stopped; press Resume above, then run this cell and those below it"
+    remedy = "press Resume above, then run this cell and those below it"
+    assert error.inner_text().strip() == f"NotFinished: stopped; {remedy}"
     lab.screenshot("live-stopped", output)
 
     resume.click()

@@ -1,0 +1,1 @@
+"""What finished runs show: verdict, hypotheses, statistics. Pure functions of histories."""

@@ -1,0 +1,128 @@
+"""The results: the runs of a folder, the grid they belong to, and what is missing."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bitnet.config import RunConfig
+from bitnet.runs.grid import Grid
+from bitnet.runs.history import History, HistoryError, default_runs_dir
+
+__all__ = ["CHECKOUT", "RESULTS", "collect", "load_plan", "load_results", "survey"]
+
+CHECKOUT = Path(__file__).parents[2]
+RESULTS = CHECKOUT / "results" / "runs"
+
+
+def load_results(
+    folder: str | Path = "",
+    *,
+    hidden: int | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+) -> list[History]:
+    """Every run in `folder` (empty: `results/runs` of the checkout), verified by its checksums.
+
+    `hidden`, `steps` and `seed` choose those of that size, length or seed.
+
+    Raises: `HistoryError` where there is none, and for one that is damaged.
+    """
+    folder = Path(folder or RESULTS).expanduser()
+    wanted = {"hidden": hidden, "steps": steps, "seed": seed}
+    found = [History.load(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
+    chosen = [
+        history
+        for history in found
+        if all(value in (None, getattr(history.config, name)) for name, value in wanted.items())
+    ]
+    if not chosen:
+        come = "they come with a checkout of the project"
+        raise HistoryError(f"{folder}: no committed runs here; {come}")
+    return chosen
+
+
+def load_plan(path: str | Path = "") -> Grid:
+    """The grid of a file; empty: that of the registered plan, `params/plan.yaml`.
+
+    Raises: `ParameterError`, one line.
+    """
+    return Grid.load(path or CHECKOUT / "params" / "plan.yaml")
+
+
+def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataFrame]:
+    """The runs of `grid` in `folder` (empty: `results/runs`), and a table of what was found.
+
+    Both in the order of the grid. A run that is under way or was cut short is among the histories
+    and says so; one that is not there or is damaged is in the table only.
+
+    Raises: `HistoryError` where there is no run of the grid at all.
+    """
+    folder = Path(folder or RESULTS).expanduser()
+    histories, rows = [], []
+    for run in grid.runs:
+        history, found = _find(run, folder)
+        histories += [history] if history else []
+        rows.append((run.arm, run.hidden, run.steps, run.seed, found))
+    if not histories:
+        raise HistoryError(f"{folder}: holds no readable run of this grid")
+    return histories, pd.DataFrame(rows, columns=["arm", "hidden", "steps", "seed", "found"])
+
+
+def collect(grid: Grid, runs_dir: str | Path = "", folder: str | Path = "") -> list[str]:
+    """Copy finished runs of the grid from `runs_dir`, without weights, to `folder`.
+
+    `folder` is `results/runs` if empty. A run that is there already is left alone, and is not
+    joined by a second one from another device. Returns the names of the new ones.
+    """
+    source, folder = Path(runs_dir or default_runs_dir()), Path(folder or RESULTS)
+    left_out, new = shutil.ignore_patterns("*.safetensors", "*.tmp"), []
+    for run in grid.runs:
+        there, _ = _find(run, folder)
+        if there and there.complete:
+            continue
+        history, _ = _find(run, source)
+        if history and history.complete and history.folder:
+            partial = folder / f"{history.folder.name}.tmp"
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(history.folder, partial, ignore=left_out)
+            new.append(partial.rename(folder / history.folder.name).name)
+    return new
+
+
+def _find(run: RunConfig, folder: Path) -> tuple[History | None, str]:
+    """The run in that folder, and what was found in words; a complete one first, if several."""
+    history, found = None, "missing"
+    for path in sorted(folder.glob(f"{run.name}-*/manifest.json")):
+        try:
+            other = History.load(path.parent)
+        except HistoryError as error:
+            found = f"damaged: {error}"
+            continue
+        if other.config != run:
+            continue
+        if not _of_this_recipe(other):
+            found = "trained by another version of the recipe"
+        elif history is None or (other.complete and not history.complete):
+            history = other
+    if history is None:
+        return None, found
+    if history.complete:
+        return history, "complete"
+    reached = f"evaluated up to step {history.measures.step.max()}" if history.evaluated else ""
+    return history, f"{history.status}, {reached or 'not evaluated yet'}"
+
+
+def _of_this_recipe(history: History) -> bool:
+    """Whether this code would give the run the name that it has, a hash of all that decides it."""
+    facts: Mapping[str, Any] = history.manifest
+    try:
+        corpus, device = facts["corpus"], facts["device"]
+        name = history.config.identity(
+            corpus["fingerprint"], device["kind"], device["precision"], device["strict"]
+        )
+        return name == facts["identity"]
+    except KeyError:
+        return False

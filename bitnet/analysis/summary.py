@@ -1,0 +1,176 @@
+"""The results in Markdown, as README.md and results/README.md quote them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bitnet.analysis.counts import checklist, column_heads, final_counts
+from bitnet.analysis.hypotheses import answers_by_size, hypotheses
+from bitnet.analysis.statistics import final_intervals
+from bitnet.analysis.verdict import judge
+from bitnet.evaluation.measures import MEASURES
+from bitnet.recipes import FIX
+from bitnet.runs.grid import Grid
+from bitnet.runs.history import History
+from bitnet.runs.plan import PLAN_STEPS
+
+__all__ = ["headline", "measures_table", "quote", "runs_table", "summary"]
+
+_IN_RUNS_TABLE = (
+    "unique_predictions", "unique_tokens", "effective_tokens", "context_information", "val_loss",
+    "seq_rep_4",
+)  # fmt: skip
+_OVER_SEEDS = ("unique_tokens", "effective_tokens", "context_information", "val_loss", "seq_rep_4")
+_IN_HEADLINE = ("unique_predictions", "unique_tokens", "val_loss", "seq_rep_4")
+_OPENING = "<!-- from the results: make evidence -->\n"
+_CLOSING = "\n<!-- end -->"
+
+
+def headline(grid: Grid, histories: Sequence[History]) -> str:
+    """What the README says of the full runs: one row an arm and size, then the verdict."""
+    verdict, missing = judge(histories, grid.runs), len(_missing(grid, histories))
+    left = f" {missing} of the plan's {len(grid.runs)} runs are missing." if missing else ""
+    full = [history for history in histories if history.config.steps >= PLAN_STEPS]
+    table = _ranges(full or histories)
+    return f"{table}\n\nThe registered verdict: **{verdict.answer}**. {verdict.reason}{left}"
+
+
+def summary(grid: Grid, histories: Sequence[History]) -> str:
+    """All that can be computed of the runs, from their last evaluations to what is missing."""
+    verdict = judge(histories, grid.runs)
+    sizes = answers_by_size(histories, grid.runs).to_dict("records")
+    by_size = [
+        f"- hidden {row['hidden']}: **{row['answer']}**: {row['reason']}"
+        for row in sizes
+        if row["hidden"] != "all"
+    ]
+    sub_answers = [
+        f"{number}. {question} **{answer}**: {reason}."
+        for number, (question, answer, reason) in enumerate(verdict.sub_answers, start=1)
+    ]
+    others = [
+        f"- {row['question']} **{row['answer']}**: {row['reason']}."
+        for row in hypotheses(histories, grid.runs).to_dict("records")
+    ]
+    missing = "\n".join(_missing(grid, histories))
+    parts = [
+        "### Runs", runs_table(histories),
+        "### Over seeds", _over_seeds(histories),
+        "### Verdict", f"**{verdict.answer}**: {verdict.reason}", "\n".join(by_size),
+        "### The brief's sub-questions", "\n".join(sub_answers),
+        f"What the 20-prompt probe would have said: {verdict.prompt_probe}",
+        "### The brief's checklist", _checklist(histories),
+        "### The other registered readings", "\n".join(others),
+        "### Missing", missing or "Nothing: every run of the plan is there.",
+    ]  # fmt: skip
+    return "\n\n".join(parts)
+
+
+def runs_table(histories: Sequence[History]) -> str:
+    """One row a run: arm, hidden, steps, seed, and what its last evaluation found."""
+    heads = column_heads(histories)
+    columns = {MEASURES[name].column: heads[name] for name in _IN_RUNS_TABLE}
+    counts = final_counts(histories)
+    counts = counts[["arm", "hidden", "step", "seed", *columns, "state", "checks"]]
+    effective = MEASURES["effective_tokens"].column
+    counts = counts.assign(**{effective: counts[effective].map("{:.1f}".format)})
+    return _table(counts.rename(columns={**columns, "step": "steps"}))
+
+
+def measures_table() -> str:
+    """Every measure: its column, its name in files, what it is, what to read it against."""
+    rows = [
+        {
+            "measure": m.column,
+            "in files": f"`{m.name}`",
+            "what it is": m.meaning,
+            "unit": m.unit,
+            "read it against": m.beside or "0",
+            "learning makes it": m.better or "neither",
+        }
+        for m in MEASURES.values()
+    ]
+    return _table(pd.DataFrame(rows))
+
+
+def quote(path: Path, text: str) -> bool:
+    """Put `text` between the two marks of a document; whether that changed it.
+
+    Raises: `ValueError` for a document without the marks.
+    """
+    before = path.read_text()
+    head, mark, rest = before.partition(_OPENING)
+    _, end, tail = rest.partition(_CLOSING)
+    if not mark or not end:
+        place = f"between {_OPENING.strip()} and {_CLOSING.strip()}"
+        raise ValueError(f"{path} has no place for the results {place}")
+    after = f"{head}{mark}{text}{end}{tail}"
+    if after != before:
+        path.write_text(after)
+    return after != before
+
+
+def _ranges(histories: Sequence[History]) -> str:
+    """One row an arm and size: the least and the greatest of its runs."""
+    heads, counts = column_heads(histories), final_counts(histories)
+    rows = []
+    for (arm, hidden), group in counts.groupby(["arm", "hidden"], sort=False):
+        row: dict[str, object] = {"arm": arm, "hidden": hidden, "runs": len(group)}
+        for name in _IN_HEADLINE:
+            values, decimals = group[MEASURES[name].column], MEASURES[name].decimals
+            ends = dict.fromkeys(f"{value:.{decimals}f}" for value in (values.min(), values.max()))
+            row[heads[name]] = " to ".join(ends)
+        rows.append(row | {"checks": ", ".join(dict.fromkeys(group.checks))})
+    return _table(pd.DataFrame(rows))
+
+
+def _over_seeds(histories: Sequence[History]) -> str:
+    """Mean and interval of the last evaluation, for what was trained with several seeds."""
+    found = {measure: final_intervals(histories, measure) for measure in _OVER_SEEDS}
+    table = found["val_loss"][["arm", "hidden", "steps", "seeds"]].copy()
+    for measure, intervals in found.items():
+        table[MEASURES[measure].column] = [
+            f"{row.mean:.3g} [{row.low:.3g}, {row.high:.3g}]" for row in intervals.itertuples()
+        ]
+    table = table[table.seeds > 1]
+    if not len(table):
+        return "One seed each so far: no interval."
+    return f"Mean [95 % bootstrap interval of the mean] at the last step.\n\n{_table(table)}"
+
+
+def _checklist(histories: Sequence[History]) -> str:
+    """The milestones of every full-length run of the fix."""
+    runs = [h for h in histories if h.complete and h.config.arm == FIX]
+    runs = [h for h in runs if h.config.steps >= PLAN_STEPS]
+    if not runs:
+        return f"No complete run of {FIX}."
+    tables = [checklist(h).assign(hidden=h.config.hidden, seed=h.config.seed) for h in runs]
+    table, first = pd.concat(tables), ["hidden", "seed"]
+    placed = (
+        "The brief's steps 5k and 6k belong to a run of 10 000 steps; here they are placed as far "
+        "from the switch."
+    )
+    rest = [column for column in table if column not in first]
+    return f"Runs of `{FIX}`. {placed}\n\n{_table(table[first + rest])}"
+
+
+def _missing(grid: Grid, histories: Sequence[History]) -> list[str]:
+    """One item of a list for every run of the plan that is not there complete."""
+    there = {history.config for history in histories if history.complete}
+    return [f"- {run.label()}" for run in grid.runs if run not in there]
+
+
+def _table(frame: pd.DataFrame) -> str:
+    """A Markdown table; arms are set as code, numbers with two decimals."""
+    rows = [_cells(row) for row in frame.to_dict("records")]
+    rule = "|---" * len(frame.columns) + "|"
+    return "\n".join([f"| {' | '.join(frame.columns)} |", rule, *rows])
+
+
+def _cells(row: Mapping[str, object]) -> str:
+    cells = [
+        f"`{cell}`" if name == "arm" else f"{cell:.2f}" if isinstance(cell, float) else str(cell)
+        for name, cell in row.items()
+    ]
+    return f"| {' | '.join(cells)} |"

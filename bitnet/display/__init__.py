@@ -1,0 +1,1 @@
+"""Figures, tables, the report and the live views. Nothing here trains or judges."""

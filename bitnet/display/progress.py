@@ -1,0 +1,50 @@
+"""Progress in a terminal or under a notebook cell: run, step, loss, steps a second, time left."""
+
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from tqdm import tqdm
+
+from bitnet.config import RunConfig
+from bitnet.records import Record
+
+__all__ = ["ProgressBar"]
+
+SECONDS_BETWEEN_LINES = 2.0  # a saved notebook keeps every line a bar ever drew
+
+
+class ProgressBar:
+    """A callback for `execute`: one bar a run, on standard error.
+
+    `among` are the runs it is to be told from in its label.
+    """
+
+    def __init__(self, among: Sequence[RunConfig] | None = None, stream: TextIO | None = None):
+        self.among, self.stream = among, stream
+        self.config: RunConfig | None = None
+        self.bar: tqdm | None = None
+
+    def __call__(self, config: RunConfig, record: Record) -> None:
+        if self.bar is None or config != self.config:
+            self.close()
+            self.config = config
+            self.bar = tqdm(
+                total=config.steps,
+                initial=record.step,
+                desc=config.label(self.among),
+                unit="step",
+                file=self.stream or sys.stderr,
+                mininterval=SECONDS_BETWEEN_LINES,
+                ncols=100,
+            )
+        self.bar.set_postfix_str(f"loss {record.loss:.2f}", refresh=False)
+        self.bar.update(record.step - self.bar.n)
+        if record.step == config.steps:
+            self.close()
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None

@@ -1,0 +1,68 @@
+"""The numbers published with the original investigation, as a table and as points in a figure."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from bitnet.display.theme import colour
+from bitnet.runs.history import History
+
+__all__ = ["overlay_published", "overlay_published_sizes", "published"]
+
+# Which of our arms a published run followed.
+_ARMS = {
+    "scaling": "l2-0.0",
+    "stage1_only": "l2-0.1",
+    "reduced_lr": "l2-reduced-lr",
+    "label_smoothing": "l2-label-smoothing",
+    "grad_clip": "l2-grad-clip",
+}
+
+
+def published() -> pd.DataFrame:
+    """The published numbers: run, hidden, step, loss, unique_predictions, and the arm."""
+    table = pd.read_csv(str(files("bitnet") / "published.csv"))
+    return table.assign(arm=table.run.map(_ARMS))
+
+
+def overlay_published(
+    figure: go.Figure, histories: Sequence[History], column: str, what: str = ""
+) -> None:
+    """The published points of the arms and sizes shown, as far as these runs reach, if any."""
+    table = published().dropna(subset=[column])
+    last = max(h.config.steps for h in histories)
+    for arm, hidden in sorted({(h.config.arm, h.config.hidden) for h in histories}):
+        rows = table[(table.arm == arm) & (table.hidden == hidden)]
+        rows = rows[(rows.step > 1) & (rows.step <= last)]
+        if len(rows):
+            length = rows.steps_total.iloc[0]
+            known = f"{length:.0f}-step run" if length == length else ""
+            about = ", ".join(part for part in (what, known) if part)
+            figure.add_scatter(
+                x=rows.step.tolist(),
+                y=rows[column].tolist(),
+                name=f"{arm}, published" + (f"<br>({about})" if about else ""),
+                mode="markers",
+                marker=_marker(arm),
+                hovertemplate="published: step %{x}: %{y}<extra></extra>",
+            )
+
+
+def overlay_published_sizes(figure: go.Figure) -> list[int]:
+    """The last published 20-prompt probe of every size, which are returned."""
+    last = published().query("run == 'scaling'").groupby("hidden").last()
+    arm = _ARMS["scaling"]
+    figure.add_scatter(
+        x=last.index.tolist(),
+        y=last.unique_predictions.tolist(),
+        name=f"{arm}, published (10 000 steps)",
+        mode="markers",
+        marker=_marker(arm),
+    )
+    return last.index.tolist()
+
+
+def _marker(arm: str) -> dict[str, object]:
+    return {"symbol": "diamond-open", "size": 10, "color": colour(arm), "line": {"width": 2}}

@@ -1,0 +1,161 @@
+"""The history of a run, read from its folder: configuration, how it ended, measures, snapshots."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bitnet.checks import OneLineError
+from bitnet.config import RunConfig
+from bitnet.evaluation.diversity import state
+from bitnet.evaluation.measures import MEASURES
+from bitnet.evaluation.weights import HEALTH
+from bitnet.records import Snapshot
+
+__all__ = [
+    "FORMAT", "HEALTH_COLUMNS", "MEASURE_COLUMNS", "TRACE_COLUMNS", "History", "HistoryError",
+    "NewerFormatError", "UnreadableError", "default_runs_dir", "read_manifest", "seal",
+]  # fmt: skip
+
+FORMAT = 2
+TRACE_COLUMNS = ("Step", "Loss", "UniquePredictions", "LR", "WD")  # as in the brief's own files
+MEASURE_COLUMNS = ("step", "loss", "lr", "wd", *MEASURES)
+HEALTH_COLUMNS = ("step", *HEALTH)
+
+
+class HistoryError(OneLineError, RuntimeError):
+    """A run folder cannot be read or written; one line that names the file and the remedy."""
+
+
+class NewerFormatError(HistoryError):
+    """A run folder was made by a newer version, and is left alone."""
+
+
+class UnreadableError(HistoryError):
+    """A run folder may be whole, but the file system does not give it; it is left alone."""
+
+
+def default_runs_dir() -> Path:
+    """Where runs are kept unless a parameter says otherwise.
+
+    $BITNET_RUNS, else `runs` in the checkout, else `./runs`.
+    """
+    if os.environ.get("BITNET_RUNS"):
+        return Path(os.environ["BITNET_RUNS"])
+    checkout = Path(__file__).parents[2]
+    return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "runs"
+
+
+@dataclass(frozen=True)
+class History:
+    """What a run left: its configuration, how it ended, and its measures, one row an evaluation.
+
+    `measures` has the columns step, loss, lr, wd and every measure of `MEASURES`; `references` are
+    the ceilings and comparison values to read them against. `health` has the columns of
+    `bitnet.evaluation.weights.HEALTH`, and `snapshots` what the model said, one for each row of
+    `measures`.
+    """
+
+    config: RunConfig
+    status: str
+    measures: pd.DataFrame = field(repr=False)
+    references: Mapping[str, float] = field(repr=False)
+    manifest: Mapping[str, object] = field(repr=False, default_factory=dict)
+    folder: Path | None = None
+    health: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
+    snapshots: Sequence[Snapshot] = field(repr=False, default=())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run reached its last step and said so."""
+        reached = int(self.measures.step.iloc[-1]) if self.evaluated else 0
+        return self.status == "complete" and reached == self.config.steps
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether there is an evaluation at all; a run that fails in its first update has none."""
+        return len(self.measures) > 0
+
+    @property
+    def states(self) -> pd.Series:
+        """The state (dead, collapsed, learning, diverse) at each evaluation."""
+        found = [state(row, dict(self.references)) for row in self.rows()]
+        return pd.Series(found, index=self.measures.index, dtype=str)
+
+    def rows(self) -> list[dict[str, float]]:
+        """The measures as one dictionary an evaluation."""
+        return self.measures.to_dict("records")
+
+    def at(self, step: int) -> dict[str, float] | None:
+        """The measures after update `step`, or None where the run was not evaluated then."""
+        found = self.measures[self.measures.step == step]
+        return found.iloc[0].to_dict() if len(found) else None
+
+    def snapshot_at(self, step: int | None = None) -> Snapshot:
+        """What the model said at the newest evaluation not after `step`, or at the first.
+
+        None stands for the last.
+        """
+        steps = self.measures.step.tolist()
+        chosen = [i for i, at in enumerate(steps) if step is None or at <= step]
+        return self.snapshots[chosen[-1] if chosen else 0]
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "History":
+        """Read a run folder and verify its checksums.
+
+        Raises: `HistoryError` where it is missing or damaged, `NewerFormatError` where a newer
+        version made it, `UnreadableError` where a file that is there cannot be read.
+        """
+        folder = Path(folder)
+        try:
+            return cls._load(folder)
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
+            problem = f"not a readable run folder ({error}); move it away to train again"
+            raise HistoryError(f"{folder}: {problem}") from error
+        except OSError as error:
+            problem = f"cannot be read ({error}); it is left as it is"
+            raise UnreadableError(f"{folder}: {problem}") from error
+
+    @classmethod
+    def _load(cls, folder: Path) -> "History":
+        manifest = json.loads((folder / "manifest.json").read_text())
+        if manifest["format"] > FORMAT:
+            made = f"made by a newer version of bitnet (format {manifest['format']}); update it"
+            raise NewerFormatError(f"{folder}: {made}")
+        if manifest["sha256"] != seal(manifest):
+            raise ValueError("manifest.json does not match its checksum")
+        for name, expected in manifest.get("files", {}).items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
+                raise ValueError(f"{name} does not match its checksum")
+        lines = (folder / "snapshots.jsonl").read_text().splitlines()
+        return cls(
+            config=RunConfig(**manifest["config"]),
+            status=manifest["status"],
+            measures=pd.read_csv(folder / "measures.csv")[list(MEASURE_COLUMNS)],
+            references=manifest["references"],
+            manifest=manifest,
+            folder=folder,
+            health=pd.read_csv(folder / "health.csv")[list(HEALTH_COLUMNS)],
+            snapshots=[Snapshot(**json.loads(line)) for line in lines],
+        )
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a run folder as it stands, unverified; None where none can be read."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
+
+
+def seal(manifest: Mapping[str, object]) -> str:
+    """The checksum of a manifest, over all of it but the checksum."""
+    rest = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

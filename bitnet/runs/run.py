@@ -1,0 +1,223 @@
+"""One run in its folder: loaded if finished, resumed if interrupted, else trained."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import load
+
+from bitnet.checks import ParameterError
+from bitnet.config import RunConfig
+from bitnet.data import Corpus
+from bitnet.evaluation.evaluate import Evaluation
+from bitnet.records import Diverged, Record
+from bitnet.runs.checkpoint import Cadence, Checkpoint, clear, latest, save, write_tensors
+from bitnet.runs.history import (
+    History,
+    HistoryError,
+    NewerFormatError,
+    UnreadableError,
+    read_manifest,
+)
+from bitnet.runs.writer import HistoryWriter
+from bitnet.runtime.backend import Backend
+from bitnet.runtime.cpu import start_threads
+from bitnet.train import Trainer
+from bitnet.transformer import BitNetModel
+
+__all__ = ["Callback", "Log", "Stop", "load_model", "run"]
+
+Callback = Callable[[RunConfig, Record], None]
+Log = Callable[[str], None]
+
+MODEL = "model.safetensors"
+# How torch says that memory is out where it does not raise torch.OutOfMemoryError: the host's, and
+# that of a CUDA context, a graph or a library's workspace.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+
+
+class Stop(KeyboardInterrupt):
+    """Raised by a callback to stop a run between two updates; the same call resumes it there."""
+
+
+def run(
+    config: RunConfig,
+    corpus: Corpus,
+    runs_dir: str | Path,
+    backend: Backend,
+    callbacks: Sequence[Callback] = (),
+    log: Log = print,
+    checkpoint_every: int = 0,
+) -> History:
+    """The history of this run, trained as far as it is not yet.
+
+    A run that diverges or runs out of memory is recorded as such and returned, so that others can
+    be trained. An interrupt leaves a run that the same call resumes. `checkpoint_every` is in
+    updates; 0 lets writing take 2 % of the time.
+
+    Raises: `HistoryError` where the folder cannot be written or was made by a newer version.
+    """
+    start_threads()
+    identity = config.identity(
+        corpus.fingerprint, backend.device.type, backend.precision, backend.strict
+    )
+    folder, name = Path(runs_dir) / identity, config.label()
+    with _sole_owner(folder, name, log):
+        if found := _finished(folder, log):
+            log(f"{name}: {found.status}, loaded from {folder}")
+            return found
+        training = _Training(config, corpus, backend, folder, callbacks, log)
+        try:
+            training.run(Cadence(checkpoint_every))
+        except KeyboardInterrupt:
+            log(f"{name}: stopped. The same command resumes it from its last checkpoint.")
+            raise
+        except OSError as error:
+            remedy = "make room or choose another runs_dir; what was finished is as it was"
+            raise HistoryError(f"{folder}: cannot be written ({error}); {remedy}") from error
+        except Diverged as error:
+            log(f"{name}: diverged, {error}. Its state is kept in {folder}.")
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            log(f"{name}: out of memory. A smaller hidden size or batch needs less.")
+        return History.load(folder)
+
+
+def load_model(history: History) -> BitNetModel:
+    """The trained model of a finished run.
+
+    Raises: `HistoryError` where its weights are missing or damaged.
+    """
+    assert history.folder is not None
+    path, remedy = history.folder / MODEL, "delete the run's folder to train it again"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise HistoryError(f"{path}: no weights here ({error}); {remedy}") from error
+    if hashlib.sha256(content).hexdigest() != history.manifest.get("model_sha256"):
+        raise HistoryError(f"{path}: damaged, its checksum does not match; {remedy}")
+    tensors = load(content)
+    model = BitNetModel(history.config.model(len(tensors["lm_head.weight"])))
+    model.load_state_dict(tensors)
+    return model
+
+
+@contextmanager
+def _sole_owner(folder: Path, name: str, log: Log) -> Iterator[None]:
+    """Hold the lock of this run, waiting for another process; a lock dies with its process."""
+    locks = folder.parent / ".locks"
+    lock = FileLock(locks / f"{folder.name}.lock")
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log(f"{name}: another process is training it; waiting for its result ...")
+            lock.acquire()
+    except OSError as error:
+        problem = f"cannot be written ({error}); choose another runs_dir"
+        raise HistoryError(f"{folder.parent}: {problem}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _finished(folder: Path, log: Log) -> History | None:
+    """The history if nothing is left to train.
+
+    A damaged folder without a checkpoint is moved aside, and that is logged.
+    """
+    if not (folder / "manifest.json").exists():
+        return None
+    try:
+        history = History.load(folder)
+    except (NewerFormatError, UnreadableError):
+        raise
+    except (HistoryError, ParameterError) as error:
+        if any(folder.glob("checkpoint-*.json")):
+            log(f"{error}; resuming from its checkpoint")
+        else:
+            _move_aside(folder, error, log)
+        return None
+    return history if history.complete or history.status == "diverged" else None
+
+
+def _move_aside(folder: Path, error: Exception, log: Log) -> None:
+    names = (folder.with_name(f"{folder.name}.damaged-{i}") for i in range(1, 10**6))
+    aside = next(path for path in names if not path.exists())
+    try:
+        folder.rename(aside)
+    except OSError as problem:
+        failed = f"it could not be moved to {aside.name} ({problem})"
+        raise HistoryError(f"{error}; {failed}") from problem
+    log(f"{error}; moved to {aside.name}, training again")
+
+
+class _Training:
+    """The training of a run in its folder, from the newest checkpoint or the start to the end."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        corpus: Corpus,
+        backend: Backend,
+        folder: Path,
+        callbacks: Sequence[Callback],
+        log: Log,
+    ):
+        self.config, self.corpus, self.backend = config, corpus, backend
+        self.folder, self.callbacks, self.log = folder, callbacks, log
+
+    def run(self, cadence: Cadence) -> None:
+        config, folder = self.config, self.folder
+        checkpoint = latest(folder, self.log)
+        evaluation = Evaluation(config, self.corpus)
+        before = (checkpoint.rows, checkpoint.step, read_manifest(folder)) if checkpoint else ()
+        references = evaluation.probe.references
+        with HistoryWriter(folder, config, self._facts(), references, *before) as writer:
+            trainer = Trainer(config, self.corpus, self.backend, evaluation)
+            if checkpoint:
+                trainer.restore(checkpoint.step, checkpoint.tensors)
+                cadence.last_step = checkpoint.step
+                self.log(f"{config.label()}: resumes from step {checkpoint.step}")
+            try:
+                self._train(trainer, writer, cadence)
+            except (Diverged, Stop):  # both fall between two updates, where the state is whole
+                save(folder, Checkpoint(trainer.done, trainer.state(), writer.rows))
+                raise
+            writer.manifest["parameters"] = sum(p.numel() for p in trainer.model.parameters())
+            digest = write_tensors(folder / MODEL, trainer.weights())
+            writer.manifest["model_sha256"] = digest
+        clear(folder)
+
+    def _train(self, trainer: Trainer, writer: HistoryWriter, cadence: Cadence) -> None:
+        for record in trainer:
+            writer(record)
+            for callback in self.callbacks:
+                callback(self.config, record)
+            if cadence.due(record.step) and record.step < self.config.steps:
+                start = time.monotonic()
+                save(self.folder, Checkpoint(record.step, trainer.state(), writer.rows))
+                cadence.note(record.step, time.monotonic() - start)
+
+    def _facts(self) -> dict[str, object]:
+        config, corpus, backend = self.config, self.corpus, self.backend
+        tokens = config.steps * config.batch_size * config.sequence_length
+        return {
+            "identity": self.folder.name,
+            "corpus": corpus.facts(),
+            "device": backend.facts(),
+            "epochs": tokens / len(corpus.train),
+        }
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(text in str(error) for text in _OUT_OF_MEMORY)

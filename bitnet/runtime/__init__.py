@@ -1,0 +1,1 @@
+"""How the mathematics is computed on this machine: devices, matrix products, CUDA graphs."""

@@ -1,0 +1,134 @@
+"""How long a sweep takes: measured here, with as many runs at once as the sweep will have."""
+
+import heapq
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from statistics import mean
+
+import torch
+
+from bitnet.checks import OneLineError
+from bitnet.data import load_corpus
+from bitnet.evaluation.evaluate import Evaluation
+from bitnet.runs.checkpoint import Cadence
+from bitnet.runtime.backend import choose
+from bitnet.schedule import evaluation_steps
+from bitnet.sweep.job import Job
+from bitnet.train import Trainer
+
+__all__ = ["EstimateError", "Speed", "duration", "measure_speed", "time_left"]
+
+# Timed without an evaluation, after as many with one and as many to warm up; a record comes after
+# each of the three.
+UPDATES = 10
+TIMED_STEPS = 1000  # of the run that is timed; only its first 30 updates are made
+WAIT_SECONDS = 300.0  # for the slowest worker to be ready
+
+
+class EstimateError(OneLineError, RuntimeError):
+    """Nothing could be measured; the message says why."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds: of an update, of an evaluation, and before the first update of a run."""
+
+    update: float
+    evaluation: float
+    start: float
+
+    def __str__(self) -> str:
+        update, rest = (
+            f"{self.update * 1000:.0f} ms an update",
+            f"{self.start:.0f} s before the first",
+        )
+        return f"{update}, {self.evaluation:.1f} s an evaluation, {rest}"
+
+    def seconds(self, job: Job, done: int = 0) -> float:
+        """The time of a job from update `done` on, with its checkpoints, without its notebook."""
+        config = job.config
+        evaluations = sum(step > done for step in evaluation_steps(config.steps, config.eval_every))
+        training = (config.steps - done) * self.update + evaluations * self.evaluation
+        return self.start + training * (1 + Cadence.share)
+
+
+def time_left(running: Sequence[float], waiting: Sequence[float], workers: int) -> float:
+    """Seconds until all is done, where each free worker takes the next of those waiting."""
+    free = [*running, *[0.0] * (workers - len(running))]
+    heapq.heapify(free)
+    for seconds in waiting:
+        heapq.heapreplace(free, free[0] + seconds)
+    return max(free)
+
+
+def duration(seconds: float) -> str:
+    """Such as "3 d 04 h", "2 h 05 min", "3 min 20 s" or "7 s"."""
+    whole = round(seconds)
+    for (large, size), (small, part) in (
+        (("d", 86400), ("h", 3600)),
+        (("h", 3600), ("min", 60)),
+        (("min", 60), ("s", 1)),
+    ):
+        if whole >= size:
+            return f"{whole // size} {large} {whole % size // part:02d} {small}"
+    return f"{whole} s"
+
+
+def measure_speed(jobs: Sequence[Job], devices: Sequence[str]) -> dict[int, Speed]:
+    """The speed at each hidden size of `jobs`, measured in a process for each device at once.
+
+    Nothing is written but the token cache. Raises: `EstimateError`.
+    """
+    by_hidden = {job.config.hidden: job for job in reversed(jobs)}
+    context = get_context("spawn")
+    together = context.Barrier(len(devices))
+    speeds: dict[int, Speed] = {}
+    try:
+        with ProcessPoolExecutor(len(devices), context, _join, (together,)) as pool:
+            began, start = time.time(), 0.0
+            for hidden, job in sorted(by_hidden.items()):
+                # Each process waits for the others before it measures, so none gets two of these.
+                tasks = [pool.submit(_time, replace(job, device=device)) for device in devices]
+                update, evaluation, ready = (
+                    list(column) for column in zip(*[task.result() for task in tasks], strict=True)
+                )
+                start = start or max(ready) - began  # with the imports, which later sizes find done
+                speeds[hidden] = Speed(mean(update), max(0.0, mean(evaluation)), start)
+    except (BrokenProcessPool, RuntimeError) as error:
+        problem = f"the speed could not be measured ({type(error).__name__}: {error})"
+        raise EstimateError(problem) from error
+    return speeds
+
+
+_together: Barrier | None = None
+
+
+def _join(together: Barrier) -> None:
+    global _together
+    _together = together
+
+
+def _time(job: Job) -> tuple[float, float, float]:
+    """Seconds of an update and of an evaluation, and when the first update could begin."""
+    torch.set_num_threads(job.threads)
+    config = replace(job.config, steps=TIMED_STEPS, eval_every=2 * UPDATES)
+    corpus = load_corpus(config.corpus, log=lambda line: None)
+    backend = choose(job.device, job.precision)
+    records = iter(Trainer(config, corpus, backend, Evaluation(config, corpus)))
+    ready = time.time()
+    assert _together is not None
+    _together.wait(WAIT_SECONDS)
+    moments = {}
+    for record in records:
+        if backend.device.type == "cuda":
+            torch.cuda.synchronize(backend.device)
+        moments[record.step] = time.perf_counter()
+        if record.step == 3 * UPDATES:
+            break
+    plain = moments[3 * UPDATES] - moments[2 * UPDATES]
+    return plain / UPDATES, moments[2 * UPDATES] - moments[UPDATES] - plain, ready

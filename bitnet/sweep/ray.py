@@ -1,0 +1,148 @@
+"""Jobs on a Ray cluster: Ray places each, watches over it, and repeats it if it was killed."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bitnet.checks import ParameterError, choice, integer
+from bitnet.runtime.backend import PRECISIONS, choose
+from bitnet.sweep.job import Event, Job, Train, perform, train_job
+from bitnet.sweep.pool import ATTEMPTS, Finish, Listen, cores, divide
+
+__all__ = ["RayCluster"]
+
+POLL_SECONDS = 0.5
+STOP_SECONDS = 60.0  # for the jobs at work to say that they are stopped
+
+
+@dataclass
+class RayCluster:
+    """The engine of a Ray cluster, joined by `connect`; the fields are those of a `Pool`.
+
+    One GPU a job where the cluster has GPUs; otherwise workers and threads are divided as in a
+    `Pool`. The runs folder and the corpus must be at the same place on every node.
+    """
+
+    ray: Any
+    kind: str
+    precision: str
+    workers: int
+    threads: int
+    train: Train = train_job
+
+    @classmethod
+    def connect(
+        cls, jobs: int, workers: int | None = None, device: str = "auto", precision: str = "auto"
+    ) -> "RayCluster":
+        """The cluster in $RAY_ADDRESS or running here, else one of this machine's cores.
+
+        Raises: `ParameterError` for a wrong value, and where Ray or a cluster is missing.
+        """
+        choice("device", device, ("auto", "cpu", "cuda"))  # Ray says which of several
+        choice("precision", precision, PRECISIONS)
+        workers = None if workers is None else integer("workers", workers, 1)
+        ray = _ray()
+        _join(ray, workers)
+        total = ray.cluster_resources()
+        gpus = int(total.get("GPU", 0))
+        if device == "cuda" and not gpus:
+            raise ParameterError("device", device, "the Ray cluster has no GPU; use auto or cpu")
+        if gpus and device != "cpu":
+            # This machine itself may have no GPU. On one, "auto" means float32 in any case.
+            precision = "float32" if precision == "auto" else precision
+            return cls(ray, "cuda", precision, divide(gpus, jobs, workers)[0], 1)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        count, threads = divide(int(total.get("CPU", 1)), jobs, workers)
+        threads = min(threads, max(int(node.get("CPU", 1)) for node in nodes))
+        return cls(ray, "cpu", choose("cpu", precision).precision, count, threads)
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' * (self.threads > 1)} each"
+        each = "one GPU each" if self.kind == "cuda" else threads
+        cluster = f"a Ray cluster of {len(self.ray.nodes())} node(s)"
+        return f"{self.workers} worker{'s' * (self.workers > 1)} on {cluster}, {each}"
+
+    def run(self, jobs: Sequence[Job], listen: Listen, finish: Finish) -> None:
+        """As `Pool.run`."""
+        from ray.util.queue import Queue
+
+        events = Queue(actor_options={"num_cpus": 0})
+        by_identity = {job.identity: job for job in jobs}
+        resources = {"num_gpus": 1} if self.kind == "cuda" else {"num_cpus": self.threads}
+        # max_calls=1: a fresh process a job, as in a Pool.
+        task = self.ray.remote(max_retries=ATTEMPTS - 1, max_calls=1, **resources)(_task)
+        waiting = list(jobs)
+        running: dict[Any, Job] = {}
+
+        def pass_on() -> None:
+            for identity, event in events.get_nowait_batch(events.qsize()):
+                listen(by_identity[identity], event)
+
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.workers:
+                    job = waiting.pop(0)
+                    running[task.remote(job, self.train, events)] = job
+                done, _ = self.ray.wait(list(running), timeout=POLL_SECONDS)
+                pass_on()
+                for reference in done:
+                    finish(running.pop(reference), self._reason(reference))
+        except BaseException:
+            for reference in running:
+                self.ray.cancel(reference)  # raises KeyboardInterrupt in the task
+            if running:
+                self.ray.wait(list(running), num_returns=len(running), timeout=STOP_SECONDS)
+            with contextlib.suppress(Exception):  # the queue may be what failed
+                pass_on()
+            raise
+        finally:
+            events.shutdown(force=True)
+
+    def _reason(self, reference: Any) -> str:
+        try:
+            return self.ray.get(reference)
+        except self.ray.exceptions.WorkerCrashedError:
+            return f"its worker was killed, {ATTEMPTS} times in a row (out of memory, perhaps)"
+        except self.ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None) or error  # what the task met, where it is known
+            return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
+
+
+def _task(job: Job, train: Train, events: Any) -> str:
+    def report(event: Event) -> None:
+        # Not Queue.put: it waits, and while a task waits for another Ray lends its cores to a
+        # further task.
+        events.actor.put_nowait.remote((job.identity, event))
+
+    return perform(job, train, report)
+
+
+def _join(ray: Any, workers: int | None) -> None:
+    """Join the cluster that there is, or start one of this machine's cores.
+
+    The one started here has no fewer cores than there are workers.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no reports to anybody
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(address="auto", **quiet)
+    except ConnectionError as error:
+        if asked := os.environ.get("RAY_ADDRESS"):
+            remedy = "no Ray cluster answers there; unset it to start one here"
+            raise ParameterError("RAY_ADDRESS", asked, remedy) from error
+        count = max(cores(), workers or 1)
+        ray.init(address="local", num_cpus=count, include_dashboard=False, **quiet)
+
+
+def _ray() -> Any:
+    try:
+        import ray
+        import ray.exceptions
+    except ImportError as error:
+        remedy = "needs the package ray; install it with: pip install 'bitnet[ray]'"
+        raise ParameterError("engine", "ray", remedy) from error
+    return ray

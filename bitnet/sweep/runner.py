@@ -1,0 +1,165 @@
+"""A sweep from beginning to end: what is there, what is to be done, and how each job ended."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bitnet import checks
+from bitnet.config import RunConfig
+from bitnet.data import load_corpus
+from bitnet.runs.grid import Grid
+from bitnet.runs.history import default_runs_dir
+from bitnet.sweep.estimate import Speed, duration, measure_speed, time_left
+from bitnet.sweep.here import Here
+from bitnet.sweep.job import Job, Outcome
+from bitnet.sweep.notebook import check_notebook
+from bitnet.sweep.pool import Pool
+from bitnet.sweep.ray import RayCluster
+from bitnet.sweep.table import SweepTable
+
+__all__ = ["ENGINES", "Engine", "Runner", "failures"]
+
+Engine = Here | Pool | RayCluster
+ENGINES: Mapping[str, Callable[..., Engine]] = {"pool": Pool, "ray": RayCluster.connect}
+FINISHED = ("complete", "diverged")  # nothing is left to do
+
+
+@dataclass
+class Runner:
+    """The jobs of a sweep, the engine that does them, and what was `found` on disk, by identity."""
+
+    jobs: Sequence[Job]
+    engine: Engine
+    found: Mapping[str, Outcome]
+    console: Console = field(default_factory=lambda: Console(highlight=False))
+
+    @classmethod
+    def prepare(
+        cls,
+        grid: Grid,
+        engine_for: Callable[[int], Engine],
+        runs_dir: str | Path = "",
+        console: Console | None = None,
+    ) -> "Runner":
+        """Check everything, get the corpora, and look at what is there; no run is begun.
+
+        `engine_for` gives the engine for so many jobs. `runs_dir` is as in a `Plan`. Raises:
+        `ParameterError`, one line, for a wrong value and for a corpus that cannot be had.
+        """
+        folder = checks.folder("runs_dir", runs_dir) or default_runs_dir()
+        _check_notebook(grid)
+        console = console or Console(highlight=False)
+        names = dict.fromkeys(run.corpus for run in grid.runs)
+        corpora = {name: load_corpus(name, log=console.print).fingerprint for name in names}
+        engine = engine_for(len(grid.runs))
+        jobs = [
+            Job(
+                config=run,
+                identity=run.identity(corpora[run.corpus], engine.kind, engine.precision),
+                runs_dir=folder.absolute(),
+                device=engine.kind,
+                precision=engine.precision,
+                threads=engine.threads,
+                notebook=grid.notebook,
+            )
+            for run in grid.runs
+        ]
+        return cls(jobs, engine, {job.identity: job.found() for job in jobs}, console)
+
+    @property
+    def pending(self) -> list[Job]:
+        """The jobs that are neither complete nor diverged, in order."""
+        return [job for job in self.jobs if self.found[job.identity].status not in FINISHED]
+
+    def run(self) -> list[tuple[Job, Outcome]]:
+        """Do what is not done yet; every job with its outcome.
+
+        A job that fails does not stop the others.
+        """
+        self._print(f"{self._title()}: {self.engine}.")
+        outcomes = dict(self.found)
+        with SweepTable(self.jobs, self.engine.workers, self.console) as table:
+            for job in self.jobs:
+                found = outcomes[job.identity]
+                if found.status in FINISHED:
+                    table.finish(job, found, "loaded" if found.status == "complete" else "")
+
+            def finish(job: Job, reason: str) -> None:
+                outcomes[job.identity] = job.ended(reason)
+                table.finish(job, outcomes[job.identity])
+
+            self.engine.run(self.pending, table.listen, finish)
+        return [(job, outcomes[job.identity]) for job in self.jobs]
+
+    def dry_run(self) -> None:
+        """Print what is there and how long the rest takes, by a measurement; no run is begun."""
+        self.console.print(self._table())
+        pending, engine = self.pending, self.engine
+        if not pending:
+            self._print("Nothing is left to do.")
+            return
+        here = engine
+        if isinstance(here, RayCluster):  # of a cluster only this machine can be measured
+            here = Pool(len(self.jobs), None, "cpu" if engine.kind == "cpu" else "auto")
+        self._print(f"Measuring ({len(here.devices)} at once) ...")
+        speeds = measure_speed(pending, here.devices)
+        for hidden, speed in speeds.items():
+            self._print(f"hidden {hidden}: {speed}")
+        self._print(self._estimate(speeds))
+        self._print(
+            f"Measured just now on this machine: {len(here.devices)} processes at once, "
+            f"{here.threads} thread(s) each, 10 updates and one evaluation at each hidden size "
+            "after a warm-up. Checkpoints are counted in; notebooks, and whatever else the "
+            "machine does later, are not."
+        )
+
+    def _estimate(self, speeds: Mapping[int, Speed]) -> str:
+        pending = self.pending
+        seconds = [
+            speeds[job.config.hidden].seconds(job, self.found[job.identity].step) for job in pending
+        ]
+        total = duration(time_left([], seconds, self.engine.workers))
+        return f"About {total} for {len(pending)} of {len(self.jobs)} runs: {self.engine}."
+
+    def _table(self) -> Table:
+        table = Table(title=self._title(), title_justify="left")
+        for column in ("arm", "hidden", "steps", "seed", "corpus", "found"):
+            table.add_column(column, overflow="fold")
+        for job in self.jobs:
+            c, found = job.config, self.found[job.identity]
+            at = f" at step {found.step}" if found.status in ("interrupted", "failed") else ""
+            reason = f" ({found.reason})" if found.reason else ""
+            numbers = (str(c.hidden), str(c.steps), str(c.seed))
+            table.add_row(c.arm, *numbers, c.corpus, f"{found.status}{at}{reason}")
+        return table
+
+    def _title(self) -> str:
+        count = len(self.jobs)
+        return f"{count} run{'s' * (count > 1)} in {self.jobs[0].runs_dir}"
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, soft_wrap=True)
+
+
+def _check_notebook(grid: Grid) -> None:
+    """Refuse a notebook that cannot be told what names the runs, and would train others."""
+    if not grid.notebook:
+        return
+    known = check_notebook(grid.notebook)
+    for name in {"eval_every", "probe_positions"} - known:
+        for run in grid.runs:
+            if getattr(run, name) != getattr(RunConfig, name):
+                allowed = f"{grid.notebook.name} has no such parameter, and would train another run"
+                raise checks.ParameterError(name, getattr(run, name), allowed)
+
+
+def failures(outcomes: Sequence[tuple[Job, Outcome]]) -> list[str]:
+    """A line for each job that is not complete."""
+    return [
+        f"{job.config.label()}: {outcome.status}: {outcome.reason}"
+        for job, outcome in outcomes
+        if outcome.status != "complete"
+    ]

@@ -1,0 +1,170 @@
+"""The table of a sweep while it is done: live in a terminal, plain lines elsewhere."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from bitnet.sweep.estimate import duration, time_left
+from bitnet.sweep.job import Event, Job, Outcome
+
+__all__ = ["SweepTable"]
+
+LINE_SECONDS = 60.0  # between two lines of progress where there is no terminal
+STYLES = {
+    "complete": "green",
+    "loaded": "green",
+    "training": "cyan",
+    "failed": "red",
+    "diverged": "red",
+    "stopped": "yellow",
+}
+NOT_URGENT = ("waiting", "complete", "loaded")  # left out first where a terminal is too low for all
+
+
+@dataclass
+class Row:
+    """A job in the table; `first` and `last` are the (seconds, step) that give its speed."""
+
+    job: Job
+    state: str = "waiting"
+    step: int = 0
+    loss: float | None = None
+    reason: str = ""
+    first: tuple[float, int] | None = None
+    last: tuple[float, int] | None = None
+
+    @property
+    def speed(self) -> float | None:
+        """Steps per second since the worker's first record."""
+        first, last = self.first, self.last  # rich draws in a thread of its own
+        if not first or not last or last[1] <= first[1]:
+            return None
+        return (last[1] - first[1]) / max(1e-9, last[0] - first[0])
+
+    def cells(self, corpus: bool) -> list[str]:
+        """What the table shows of it; the name of its corpus only if asked for."""
+        config, style = self.job.config, STYLES.get(self.state, "")
+        speed = self.speed if self.state == "training" else None
+        return [
+            config.arm,
+            *([config.corpus] if corpus else []),
+            str(config.hidden),
+            str(config.seed),
+            f"[{style}]{self.state}[/]" if style else self.state,
+            f"{self.step} of {config.steps}",
+            "" if self.loss is None else f"{self.loss:.2f}",
+            f"{speed:.1f}" if speed else "",
+            duration((config.steps - self.step) / speed) if speed else "",
+        ]
+
+
+class SweepTable:
+    """Shows the jobs of a sweep while they are done; use as a context manager.
+
+    `listen` and `finish` are the callbacks of an engine. `clock` gives seconds.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        workers: int,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.rows = {job.identity: Row(job) for job in jobs}
+        self.workers, self.clock = workers, clock
+        self.console = console or Console(highlight=False)
+        self.live = Live(get_renderable=self.table, console=self.console, refresh_per_second=2)
+        self.last_line = self.clock()
+
+    def __enter__(self) -> "SweepTable":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def listen(self, job: Job, event: Event) -> None:
+        """Take in what a worker reports of its job."""
+        row = self.rows[job.identity]
+        if event["event"] == "log":
+            self._print(event["line"])
+        elif event["event"] == "progress":
+            row.step, row.loss = event["step"], event["loss"]
+            row.last = (self.clock(), row.step)
+            row.first = row.first or row.last
+            if self.clock() - self.last_line >= LINE_SECONDS:
+                self._line(row)
+        else:
+            row.state, row.first, row.last = "training", None, None
+            self._line(row)
+
+    def finish(self, job: Job, outcome: Outcome, state: str = "") -> None:
+        """Take in how a job ended, or was found; `state` is the word for it, if not its status."""
+        row = self.rows[job.identity]
+        row.state, row.reason = state or outcome.status, outcome.reason
+        row.step = max(row.step, outcome.step)
+        self._line(row)
+
+    def seconds_left(self) -> float | None:
+        """The time that is left for all jobs; None before it can be known."""
+        speeds = {row.job.config.hidden: row.speed for row in self.rows.values() if row.speed}
+        if not speeds:
+            return None
+
+        def seconds(row: Row) -> float:
+            size = row.job.config.hidden
+            nearest = min(speeds, key=lambda other: abs(other - size))
+            # The cost of an update grows about as the hidden size: most of it is embedding and
+            # head.
+            speed = row.speed or (speeds[nearest] or 1.0) * nearest / size
+            return (row.job.config.steps - row.step) / speed
+
+        running = [seconds(row) for row in self.rows.values() if row.state == "training"]
+        waiting = [seconds(row) for row in self.rows.values() if row.state == "waiting"]
+        return time_left(running, waiting, max(self.workers, len(running)))
+
+    def summary(self) -> str:
+        """Such as "2 training, 9 waiting, 4 complete; about 5 h 12 min left"."""
+        counts = Counter(row.state for row in self.rows.values())
+        text = ", ".join(f"{count} {state}" for state, count in counts.items())
+        left = self.seconds_left() if counts["training"] else None
+        return text if left is None else f"{text}; about {duration(left)} left"
+
+    def table(self) -> Table:
+        """The table as it stands."""
+        rows = list(self.rows.values())
+        room = self.console.height - 6
+        if self.console.is_terminal and len(rows) > room:
+            rows = sorted(rows, key=lambda row: row.state in NOT_URGENT)[: max(1, room)]
+        table = Table(title=self.summary(), title_justify="left", title_style="bold")
+        several = len({row.job.config.corpus for row in self.rows.values()}) > 1
+        for column in ("arm", *(["corpus"] if several else [])):
+            table.add_column(column, overflow="fold")
+        for column in ("hidden", "seed", "state", "step", "loss", "steps/s", "time left"):
+            justify: Literal["left", "right"] = "left" if column == "state" else "right"
+            table.add_column(column, justify=justify, no_wrap=True)
+        for row in rows:
+            table.add_row(*row.cells(several))
+        return table
+
+    def _line(self, row: Row) -> None:
+        """A line of progress, where there is no table to show it."""
+        if self.console.is_terminal:
+            return
+        self.last_line = self.clock()
+        at = ""
+        if row.state == "training" and row.loss is not None:
+            at = f", step {row.step}, loss {row.loss:.2f}"
+        reason = f" ({row.reason})" if row.reason else ""
+        self._print(f"{row.job.config.label()}: {row.state}{at}{reason}. {self.summary()}")
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,133 @@
+"""The committed runs: whole, of the registered plan, and found and collected by what they are."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bitnet import HistoryError
+from bitnet.analysis.results import RESULTS, collect, load_plan, load_results, survey
+from bitnet.checks import ParameterError
+from bitnet.records import Record
+from bitnet.runs.grid import Grid
+from bitnet.runs.writer import HistoryWriter
+
+ROOT = Path(__file__).parents[2]
+PLAN = load_plan()
+
+
+def test_every_committed_run_is_complete_and_belongs_to_the_plan(committed):
+    assert RESULTS == ROOT / "results" / "runs"
+    assert len(committed) == len(list(RESULTS.iterdir()))
+    for history in committed:
+        assert history.complete, history.folder
+        assert history.config in PLAN.runs, history.folder
+        assert history.folder.name == history.manifest["identity"]
+
+
+def test_the_committed_runs_can_be_chosen_by_size_length_and_seed(committed):
+    def chosen(**named):
+        return [h.config for h in load_results(**named)]
+
+    def expected(**named):
+        wanted = named.items()
+        return [h.config for h in committed if all(getattr(h.config, k) == v for k, v in wanted)]
+
+    for named in ({"hidden": 512}, {"steps": 5000}, {"seed": 2, "hidden": 256}):
+        assert chosen(**named) == expected(**named) != []
+    with pytest.raises(HistoryError, match="no committed runs here"):
+        load_results(hidden=7)
+
+
+def facts(history, **changed):
+    return {name: history.manifest[name] for name in ("identity", "corpus", "device")} | changed
+
+
+def repeated(history, folder, changed):
+    """The same run in another folder, as if trained anew with other facts."""
+    weights = history.health.to_dict("records")
+    rows = zip(history.rows(), weights, history.snapshots, strict=True)
+    with HistoryWriter(
+        folder, history.config, facts(history, **changed), history.references
+    ) as writer:
+        for row, health, said in rows:
+            writer(Record(int(row["step"]), row["loss"], row["lr"], row["wd"], row, health, said))
+
+
+def test_finished_runs_are_collected_without_their_weights_and_never_replaced(tiny_runs, tmp_path):
+    whole, cut = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.05", 0]
+    (tmp_path / "results").mkdir()
+    with HistoryWriter(tmp_path / "cut" / cut.folder.name, cut.config, facts(cut), cut.references):
+        pass
+    grid = Grid((whole.config, cut.config))
+    assert collect(grid, tmp_path / "cut", tmp_path / "results") == []
+    assert collect(grid, whole.folder.parent, tmp_path / "results") == [
+        whole.folder.name,
+        cut.folder.name,
+    ]
+    (copied,) = (
+        path for path in (tmp_path / "results").iterdir() if path.name == whole.folder.name
+    )
+    assert sorted(path.name for path in copied.iterdir()) == [
+        "health.csv", "manifest.json", "measures.csv", "snapshots.jsonl", "trace.csv"
+    ]  # fmt: skip
+    assert load_results(tmp_path / "results")[0].complete
+    assert collect(grid, whole.folder.parent, tmp_path / "results") == []
+
+
+def test_a_run_repeated_on_another_device_does_not_count_twice(tiny_runs, tmp_path):
+    whole = tiny_runs["l2-0.0", 0]
+    grid = Grid((whole.config,))
+    shutil.copytree(whole.folder, tmp_path / "results" / whole.folder.name)
+    device = whole.manifest["device"] | {"kind": "cuda"}
+    name = whole.config.identity(
+        whole.manifest["corpus"]["fingerprint"], "cuda", device["precision"]
+    )
+    repeated(whole, tmp_path / "gpu" / name, {"identity": name, "device": device})
+    assert collect(grid, tmp_path / "gpu", tmp_path / "results") == []
+    assert collect(grid, tmp_path / "gpu", tmp_path / "other results") == [name]
+
+
+def test_a_run_of_an_older_recipe_is_no_result(tiny_runs, tmp_path, monkeypatch):
+    whole = tiny_runs["l2-0.0", 0]
+    monkeypatch.setattr("bitnet.config.RECIPE_VERSION", 99)
+    assert collect(Grid((whole.config,)), whole.folder.parent, tmp_path / "results") == []
+    with pytest.raises(HistoryError, match="no readable run"):
+        survey(Grid((whole.config,)), whole.folder.parent)
+
+
+def test_the_committed_files_hold_no_text_of_the_corpus():
+    """Run folders name tokens by number, which are decoded only when someone looks."""
+    for path in (ROOT / "results" / "runs").glob("*/snapshots.jsonl"):
+        letters = set('0123456789.,:[]{}" e-+_abcdefghijklmnopqrstuvwxyz\n')
+        assert not set(path.read_text()) - letters
+
+
+def test_a_folder_without_runs_is_one_line(tmp_path):
+    with pytest.raises(HistoryError, match="no committed runs here"):
+        load_results(tmp_path)
+
+
+def test_a_survey_says_of_every_run_of_a_plan_what_was_found(tiny_runs, tmp_path):
+    whole, cut, spoiled = (tiny_runs[arm, 0] for arm in ("l2-0.05", "l2-0.0", "adamw-0.0"))
+    for history in (whole, spoiled):
+        shutil.copytree(history.folder, tmp_path / history.folder.name)
+    (tmp_path / spoiled.folder.name / "trace.csv").write_text("not what it was")
+    with HistoryWriter(tmp_path / cut.folder.name, cut.config, facts(cut), cut.references):
+        pass
+    runs = (whole.config, cut.config, spoiled.config, replace(whole.config, seed=1))
+    histories, table = survey(Grid(runs), tmp_path)
+    assert [h.config for h in histories] == [whole.config, cut.config]
+    assert table.found.tolist()[0] == "complete"
+    assert table.found[1] == "stopped, not evaluated yet"
+    assert table.found[2].startswith("damaged: ")
+    assert "trace.csv does not match its checksum" in table.found[2]
+    assert table.found[3] == "missing"
+
+
+def test_a_folder_without_a_run_of_the_plan_is_one_line(tmp_path):
+    with pytest.raises(HistoryError, match="holds no readable run of this grid"):
+        survey(PLAN, tmp_path)
+    with pytest.raises(ParameterError, match="cannot be read"):
+        load_plan(tmp_path / "plan.yaml")

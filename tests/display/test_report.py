@@ -1,0 +1,189 @@
+"""The report bundle and its reading in the terminal."""
+
+import io
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from rich.console import Console
+
+from bitnet import HistoryError, Plan, Trainer, checklist, execute, judge, preflight
+from bitnet.__main__ import main
+from bitnet.analysis.mechanism import block_table, death_table
+from bitnet.analysis.results import load_plan, survey
+from bitnet.analysis.statistics import paired_differences, recovery
+from bitnet.display.explorer import explore
+from bitnet.display.figures import entropy_figure, phase_figure, spread_figure
+from bitnet.display.report import print_report, write_report
+from bitnet.display.weight_figures import grid_figure, penalty_figure, row_norm_figure
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, corpus):
+    plan = Plan(
+        hidden=32,
+        steps=8,
+        arms="l2-0.05,l2-0.0",
+        device="cpu",
+        probe_positions=310,
+        runs_dir=tmp_path_factory.mktemp("runs"),
+    )
+    histories = execute(plan, corpus)
+    return plan, histories, preflight(plan.runs, corpus), judge(histories)
+
+
+def test_the_bundle_holds_traces_verdict_and_page(study, tmp_path):
+    folder = write_report(tmp_path / "report", *study)
+    assert {p.name for p in folder.iterdir()} == {"report.html", "verdict.json", "traces"}
+    traces = sorted(p.name for p in (folder / "traces").glob("*-trace.csv"))
+    assert traces == ["l2-0.0-h32-t8-s0-trace.csv", "l2-0.05-h32-t8-s0-trace.csv"]
+    facts = json.loads((folder / "verdict.json").read_text())
+    assert facts["answer"] == study[3].answer == "inconclusive"
+    assert len(facts["final_counts"]) == 2
+
+
+def test_the_page_needs_no_network(study, tmp_path):
+    page = (write_report(tmp_path / "report", *study) / "report.html").read_text()
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=\"?(https?:)?//", page)
+    assert page.count("Plotly.newPlot(") >= 3
+    assert len(page) > 3_000_000  # plotly itself is inside
+    assert "inconclusive" in page
+
+
+def test_each_run_is_told_with_its_own_text_device_and_versions(study, tmp_path):
+    plan, (first, second), findings, verdict = study
+    elsewhere = {
+        "corpus": {"name": "sotu", "tokens": 12345, "fingerprint": "f" * 64},
+        "device": {"name": "another device"},
+        "versions": {"torch": "9.9", "python": "3.99"},
+    }
+    second = replace(second, manifest={**second.manifest, **elsewhere})
+    folder = write_report(tmp_path / "report", plan, [first, second], findings, verdict)
+    page = (folder / "report.html").read_text()
+    for text in ("sotu, 12345 tokens", "another device", "torch 9.9, Python 3.99"):
+        assert page.count(text) == 1
+    versions = first.manifest["versions"]
+    assert page.count(f"torch {versions['torch']}, Python {versions['python']}") == 1
+
+
+def test_text_in_the_page_is_escaped(study, tmp_path):
+    plan, histories, findings, verdict = study
+    spoiled = type(findings[0])("note", "<script>alert(1)</script>", "<b>bold</b>")
+    page = (
+        write_report(tmp_path / "report", plan, histories, [spoiled], verdict) / "report.html"
+    ).read_text()
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_report_replaces_a_report_and_nothing_else(study, tmp_path):
+    folder = write_report(tmp_path / "report", *study)
+    write_report(folder, *study)
+    write_report(folder, *study)
+    assert (tmp_path / "report.previous" / "verdict.json").exists()
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+    with pytest.raises(HistoryError, match="choose another report_dir"):
+        write_report(tmp_path / "thesis", *study)
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+
+
+def test_an_arm_that_ran_out_of_memory_at_once_does_not_keep_the_others_from_being_shown(
+    corpus, tmp_path, monkeypatch
+):
+    update = Trainer.update
+
+    def fail(self, step):
+        if self.config.arm == "l2-0.1":
+            raise torch.OutOfMemoryError("CUDA")
+        return update(self, step)
+
+    monkeypatch.setattr(Trainer, "update", fail)
+    plan = Plan(
+        hidden=8,
+        steps=8,
+        arms="l2-0.1,l2-0.0",
+        device="cpu",
+        runs_dir=tmp_path / "runs",
+        probe_positions=310,
+    )
+    histories = execute(plan, corpus)
+    assert [len(h.measures) > 0 for h in histories] == [False, True]
+    folder = write_report(tmp_path / "report", plan, histories, [], judge(histories))
+    assert json.loads((folder / "verdict.json").read_text())["answer"] == "inconclusive"
+    for history in histories:
+        assert len(checklist(history)) == 5
+        assert recovery(history)["switch at"] == 4
+    assert len(paired_differences(histories, "l2-0.0", "l2-0.1")) == 0
+    assert (
+        death_table(histories, corpus).arm.tolist()
+        == block_table(histories, corpus).arm.tolist()
+        == ["l2-0.0"]
+    )
+    assert [trace.name for trace in spread_figure(histories, "val_loss").data if trace.name] == [
+        "l2-0.0 (1 seed)"
+    ]
+    grid_figure(histories)
+    for figure in (
+        phase_figure,
+        entropy_figure,
+        penalty_figure,
+        row_norm_figure,
+    ):
+        figure(histories)
+    assert explore(histories, corpus, live=False).layout.annotations[0].text == "l2-0.0"
+
+
+def test_a_crash_while_writing_keeps_the_earlier_report_and_claims_nothing(
+    study, tmp_path, monkeypatch
+):
+    folder = write_report(tmp_path / "report", *study)
+    before = (folder / "verdict.json").read_bytes()
+    monkeypatch.setattr("bitnet.display.report._page", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_report(folder, *study)
+    assert not folder.exists()
+    assert (tmp_path / "report.previous" / "verdict.json").read_bytes() == before
+
+
+def test_the_terminal_shows_verdict_table_and_paths_in_80_columns(study, tmp_path):
+    folder = write_report(tmp_path / "report", *study)
+    out = io.StringIO()
+    print_report(folder, Console(file=out, width=80, highlight=False))
+    text = out.getvalue()
+    assert "INCONCLUSIVE" in text
+    assert re.search(r"^│ l2-0\.05 +│", text, re.MULTILINE)
+    assert "unique" in text
+    assert "…" not in text
+    assert str(folder / "report.html") in text.replace("\n", "")
+
+
+def test_the_command_prints_the_committed_verdict_beside_the_readers_own(study, tmp_path, capsys):
+    registered = load_plan()
+    histories, found = survey(registered)
+    assert main(["verdict", str(write_report(tmp_path / "report", *study))]) == 0
+    own, committed = capsys.readouterr().out.split("\nBeside it, ")
+    assert "INCONCLUSIVE" in own
+    assert f"{(found.found == 'complete').sum()} of 22 planned runs" in committed
+    verdict = judge(histories, registered.runs)
+    assert f"{verdict.answer.upper()}: {verdict.reason}" in committed
+
+
+def test_no_report_is_one_line_and_exit_code_1(tmp_path, capsys):
+    assert main(["verdict", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "no finished report" in error
+
+
+def test_a_report_of_an_earlier_version_is_one_line_and_exit_code_1(study, tmp_path, capsys):
+    folder = write_report(tmp_path / "report", *study)
+    facts = json.loads((folder / "verdict.json").read_text())
+    facts["brief_probe"] = facts.pop("prompt_probe")
+    (folder / "verdict.json").write_text(json.dumps(facts))
+    assert main(["verdict", str(folder)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "earlier version" in error

@@ -1,0 +1,64 @@
+"""A bad parameter ends a notebook in one line that says what is allowed, before any work."""
+
+import pytest
+
+from bitnet.checks import OneLineError
+from tests.support.notebooks import ROOT, code_cells, every_notebook, read, run
+
+REFUSALS = [
+    ("verify", "hidden", 250, "hidden = 250: must be a multiple of 8"),
+    ("verify", "hidden", "wide", "hidden = 'wide': must be a whole number of at least 1"),
+    ("verify", "steps", -1, "steps = -1: must be a whole number of at least 0"),
+    ("verify", "arms", "l2-0.5", "arms = 'l2-0.5': must be one of"),
+    ("verify", "arms", "l2-0.0+peak_lr=2", "arms: peak_lr = '2': must be a number from 0.0 to 1.0"),
+    ("verify", "corpus", "wikipedia", "corpus = 'wikipedia': must be one of"),
+    ("collapse", "eval_every", "often",
+     "eval_every = 'often': must be a whole number of at least 0"),
+    ("wd_fix", "seeds", "0,0", "seeds = '0,0': must be one or more different whole numbers"),
+    ("wd_fix", "probe_positions", 0, "probe_positions = 0: must be a whole number of at least 1"),
+    ("root_cause", "decays", 2, "decays = '2': must be a number from 0 to 1"),
+    ("root_cause", "decays", "0,strong", "decays = 'strong': must be a number from 0 to 1"),
+    ("root_cause", "changes", "l2-block-0.0", "changes = 'l2-block-0.0': must be one of"),
+    ("root_cause", "probe_positions", 0,
+     "probe_positions = 0: must be a whole number of at least 1"),
+    ("decode", "top_p", 1.5, "top_p = 1.5: must be a number from 1e-06 to 1.0"),
+    ("decode", "temperature", "hot", "temperature = 'hot': must be a number of at least 0.0"),
+    ("decode", "prompts", "|", "prompts = '|': must be one or more texts"),
+    ("scaling", "measure", "unique", "measure = 'unique': must be one of"),
+    ("scaling", "log", "sometimes", "log = 'sometimes': must be"),
+    ("scaling", "grid", "nowhere.yaml", "grid = 'nowhere.yaml': cannot be read"),
+    ("scaling", "runs_dir", "nowhere", "nowhere: holds no readable run of this grid"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("notebook", "name", "value", "line"), REFUSALS)
+def test_a_bad_parameter_is_refused_in_one_line_before_any_work(
+    tmp_path, monkeypatch, notebook, name, value, line
+):
+    """The notebook's own cells up to its run, as they stand, in this process."""
+    monkeypatch.setenv("BITNET_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("bitnet.display.figures.set_renderer", lambda: None)
+    names = {}
+    with pytest.raises(OneLineError) as refusal:
+        for cell in code_cells(read(ROOT / "notebooks" / f"{notebook}.ipynb")):
+            assert "training.start()" not in cell.source, "not refused before the run"
+            exec(cell.source, names)
+            if "parameters" in cell.metadata.get("tags", []):
+                assert name in names
+                names[name] = value
+    kind = "HistoryError" if name == "runs_dir" else "ParameterError"
+    assert f"{type(refusal.value).__name__}: {refusal.value}".startswith(f"{kind}: {line}")
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "runs").exists()
+
+
+@every_notebook
+def test_papermill_ends_in_that_line(tmp_path, path):
+    """The command itself, in a process of its own."""
+    _, name, value, line = next(case for case in REFUSALS if case[0] == path.stem)
+    runs = tmp_path / "runs"
+    command = ("papermill", path, tmp_path / path.name, "-p", name, value)
+    done = run(*command, BITNET_RUNS=str(runs))
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith(f"ParameterError: {line}")
+    assert not runs.exists()

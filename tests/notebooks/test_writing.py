@@ -1,0 +1,75 @@
+"""How the notebooks are written: cells, prose, parameters, and the outputs that are committed."""
+
+import ast
+import json
+import re
+
+import papermill
+import yaml
+
+from tests.support.notebooks import ROOT, VERIFY, code_cells, every_notebook, read, tagged
+
+LONGEST_LINE = 100
+
+
+@every_notebook
+def test_cells_are_short_and_define_nothing(path):
+    for cell in code_cells(read(path)):
+        assert len(cell.source.splitlines()) <= 15, cell.source
+        tree = ast.parse(cell.source)
+        defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        assert not [node for node in ast.walk(tree) if isinstance(node, defined)], cell.source
+
+
+@every_notebook
+def test_lines_fit_on_a_page(path):
+    for cell in read(path).cells:
+        assert max(map(len, cell.source.splitlines())) <= LONGEST_LINE, cell.source
+
+
+@every_notebook
+def test_there_is_at_least_as_much_prose_as_code(path):
+    notebook = read(path)
+    prose = sum(len(cell.source) for cell in notebook.cells if cell.cell_type == "markdown")
+    assert prose >= sum(len(cell.source) for cell in code_cells(notebook))
+
+
+@every_notebook
+def test_committed_outputs_are_whole_small_and_of_no_particular_machine(path):
+    notebook = read(path)
+    assert path.stat().st_size < 500_000
+    assert "widgets" not in notebook.metadata
+    executed = all(cell.execution_count for cell in code_cells(notebook))
+    assert executed, "committed without having been run"
+    outputs = json.dumps([cell.outputs for cell in code_cells(notebook)])
+    assert not re.search(r"/(home|root|work|tmp|Users)/", outputs)
+    assert "image/png" in outputs, "no picture for a plain page"
+
+
+@every_notebook
+def test_claims_are_there_to_be_compared(path):
+    claims = tagged(read(path), "nbval-check-output")
+    assert claims
+    assert all(cell.outputs and "text" in cell.outputs[0] for cell in claims)
+
+
+@every_notebook
+def test_papermill_lists_every_parameter_with_type_and_help(path):
+    (cell,) = tagged(read(path), "parameters")
+    names = {line.split(":")[0] for line in cell.source.splitlines()}
+    listed = papermill.inspect_notebook(str(path))
+    assert set(listed) == names
+    assert all(p["inferred_type_name"] != "None" and p["help"] for p in listed.values())
+
+
+def test_the_parameter_files_are_the_briefs_phases():
+    paths = (ROOT / "params").glob("*.yaml")
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in paths}
+    files = {name: values for name, values in files.items() if "grids" not in values}
+    phases = {name: (values["hidden"], values["steps"]) for name, values in files.items()}
+    assert phases == {
+        "quick": (256, 0), "verify-5k": (256, 5000), "verify-256": (256, 20_000),
+        "verify-512": (512, 20_000), "verify-768": (768, 30_000),
+    }  # fmt: skip
+    known = set(papermill.inspect_notebook(str(VERIFY)))
+    assert all(set(values) <= known for values in files.values())

@@ -1,0 +1,106 @@
+"""Plans: what the parameters become, and that a plan alone does nothing."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bitnet import Plan, execute
+from bitnet.runs.plan import PLAN_STEPS, QUICK_STEPS
+from tests.support import effects
+from tests.support.processes import start
+
+
+def test_the_default_is_a_quick_look_on_a_cpu():
+    plan = Plan(device="cpu")
+    assert plan.quick
+    assert plan.steps == QUICK_STEPS
+    assert [run.arm for run in plan.runs] == ["l2-0.05", "l2-0.0", "adamw-0.0"]
+
+
+def test_the_default_is_the_plan_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    plan = Plan()
+    assert plan.device == "cuda"
+    assert not plan.quick
+    assert plan.steps == PLAN_STEPS == 20_000
+
+
+def test_asked_for_steps_are_taken_as_they_are():
+    plan = Plan(hidden=512, steps=5000, device="cpu")
+    assert not plan.quick
+    assert {(run.hidden, run.steps, run.eval_every) for run in plan.runs} == {(512, 5000, 0)}
+
+
+def test_arms_and_seeds_make_a_grid():
+    plan = Plan(arms=["l2-0.0", "no-decay"], seeds="0, 1,2", device="cpu")
+    assert [(run.arm, run.seed) for run in plan.runs] == [
+        ("l2-0.0", 0),
+        ("no-decay", 0),
+        ("l2-0.0", 1),
+        ("no-decay", 1),
+        ("l2-0.0", 2),
+        ("no-decay", 2),
+    ]
+
+
+def test_a_given_runs_folder_is_used(tmp_path):
+    assert Plan(runs_dir=str(tmp_path)).runs_dir == tmp_path
+    assert Plan(runs_dir="~/runs").runs_dir == Path.home() / "runs"
+
+
+def effects_of(code, folder):
+    process, connection = start(effects.report, code, folder)
+    found = connection.recv()
+    process.join()
+    return found
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "bitnet.Plan()",
+        "bitnet.Plan(device='cpu', strict=True, runs_dir='runs', seeds='0,1,2').runs",
+        "bitnet.Plan(device='cpu', precision='bfloat16', arms={'base': 'l2-0.0', 'decay': 0.01})",
+    ],
+)
+def test_a_plan_starts_nothing_sets_nothing_and_writes_nothing(code, tmp_path):
+    assert effects_of(code, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "seen"),
+    [
+        ("open('file', 'w')", "open file"),
+        ("import os; os.environ['NEW'] = '1'", "os.putenv"),
+        ("import os; os.mkdir('runs')", "file "),
+        ("import threading; threading.Thread(target=print).start()", "thread Thread-"),
+        ("torch.set_num_threads(2); torch.ones(1 << 20).sum()", "workers: "),
+        ("torch.use_deterministic_algorithms(True)", "deterministic: True"),
+        ("torch.set_flush_denormal(True)", "denormal: 0.0"),
+        ("torch.rand(1)", "random state"),
+    ],
+)
+def test_an_effect_would_be_seen(code, seen, tmp_path):
+    assert any(seen in line for line in effects_of(code, tmp_path))
+
+
+def test_a_plan_loads_its_own_corpus_when_it_is_executed_without_one(tmp_path, corpus, monkeypatch):
+    asked, lines = [], []
+
+    def load(name, log):
+        asked.append(name)
+        log("Tokenising ...")
+        return corpus
+
+    monkeypatch.setattr("bitnet.runs.plan.load_corpus", load)
+    plan = Plan(
+        hidden=8, steps=8, arms="l2-0.0", device="cpu", corpus="wikitext-2", runs_dir=tmp_path,
+        probe_positions=62, eval_every=8,
+    )  # fmt: skip
+    assert asked == []
+    (history,) = execute(plan, log=lines.append)
+    assert asked == ["wikitext-2"]
+    assert lines == ["Tokenising ..."]
+    assert history.manifest["corpus"]["fingerprint"] == corpus.fingerprint
+    assert plan.load_corpus(lines.append) is corpus

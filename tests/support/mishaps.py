@@ -1,0 +1,104 @@
+"""Jobs on the small seeded corpus, and workers of them that meet mishaps."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from bitnet import RunConfig
+from bitnet.runs.run import run
+from bitnet.runtime.backend import choose
+from bitnet.sweep.job import Job
+from tests.support.corpus import synthetic_corpus
+
+ROOT = str(Path(__file__).parents[2])
+STEPS = 30
+
+
+def jobs(folder, *arms):
+    found = []
+    for arm in arms:
+        config = RunConfig(
+            arm, hidden=16, layers=1, heads=2, steps=STEPS, probe_positions=62, eval_every=10
+        )
+        found.append(Job(config, config.identity("synthetic", "cpu"), folder, threads=1))
+    return found
+
+
+def command(train):
+    """What starts a worker that trains by that function of this module."""
+    program = (
+        f"import sys; sys.path.insert(0, {ROOT!r}); from bitnet.sweep.worker import work; "
+        f"from tests.support.mishaps import {train.__name__}; work({train.__name__})"
+    )
+    return sys.executable, "-c", program
+
+
+def train(job, report, then=lambda step: None):
+    """A job with a checkpoint every 10 updates; a callback comes before a step's own."""
+
+    def progress(config, record):
+        report({"event": "progress", "step": record.step, "loss": record.loss})
+        then(record.step)
+
+    def log(line):
+        report({"event": "log", "line": line})
+
+    cpu, corpus = choose("cpu", "float32"), synthetic_corpus()
+    run(job.config, corpus, job.runs_dir, cpu, [progress], log, checkpoint_every=10)
+
+
+def train_among_mishaps(job, report):
+    """After step 20 `l2-0.0` is killed once and `l2-0.05` always; `no-decay` meets an error."""
+    marker = job.runs_dir / "killed"
+
+    def then(step):
+        if job.config.arm == "no-decay":
+            raise LookupError("nobody foresaw this\nin two lines")
+        if step == 20 and (
+            job.config.arm == "l2-0.05" or (job.config.arm == "l2-0.0" and not marker.exists())
+        ):
+            if job.config.arm == "l2-0.0":
+                marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train(job, report, then)
+
+
+def train_until_stopped(job, report):
+    """After step 20 nothing happens any more, until an interrupt does."""
+
+    def then(step):
+        while step == 20:
+            time.sleep(0.01)
+
+    train(job, report, then)
+
+
+def train_in_spite(job, report):
+    """After step 20 an interrupt is reported, and nothing else happens."""
+
+    def then(step):
+        while step == 20:
+            try:
+                time.sleep(0.01)
+            except KeyboardInterrupt:
+                report({"event": "log", "line": "interrupted"})
+
+    train(job, report, then)
+
+
+def train_nothing(job, report):
+    """A worker that says nothing of the kind, but leaves no run, and prints."""
+    sys.stdout.write("printed\n")
+    os.write(1, b"written\n")
+
+
+def same(job, whole):
+    """Whether a job's run has left the same files as that of another runs folder, bit for bit."""
+    return all(
+        (job.runs_dir / job.identity / name).read_bytes()
+        == (whole / job.identity / name).read_bytes()
+        for name in ("trace.csv", "measures.csv", "model.safetensors")
+    )

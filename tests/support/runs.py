@@ -1,0 +1,52 @@
+"""Small runs: written by hand into a folder, and trained here or in another process."""
+
+from bitnet import History, RunConfig
+from bitnet.evaluation.weights import HEALTH
+from bitnet.records import Record, Snapshot
+from bitnet.runs.run import run
+from bitnet.runs.writer import HistoryWriter
+from bitnet.runtime.backend import choose
+from tests.support.corpus import synthetic_corpus
+
+CPU = choose("cpu", "float32")
+
+# A run that is written without training.
+WRITTEN = RunConfig("l2-0.0", hidden=32, steps=8)
+REFERENCES = {"ln_vocabulary": 10.8, "unigram_loss": 7.7, "unique_tokens_ceiling": 4123.0}
+FOUND = {
+    "unique_predictions": 3, "unique_tokens": 60, "effective_tokens": 20.5, "top1_share": 0.2,
+    "context_information": 1.0, "predictive_entropy": 5.0, "val_loss": 6.5, "seq_rep_4": 0.1,
+    "distinct_1": 0.5, "distinct_2": 0.8,
+}  # fmt: skip
+WEIGHTS = dict.fromkeys(HEALTH, 0.25)
+SAID = Snapshot([[262, 0.2, 0.05]], [[1, 59], [1000, 1]], [[[262, 0.5]]], [[262, 1, 2]])
+
+# A run that is trained: a second, an evaluation every ten updates.
+TRAINED = RunConfig(
+    "l2-0.05", hidden=16, layers=1, heads=2, steps=60, probe_positions=62, eval_every=10
+)
+
+
+def record(step, **changed):
+    """A record with an evaluation, some of its measures changed."""
+    return Record(step, 7.0, 1e-3, 0.1, FOUND | changed, WEIGHTS, SAID)
+
+
+def write(folder, steps):
+    """The history of a run that was evaluated at these steps."""
+    with HistoryWriter(folder, WRITTEN, {"identity": "x"}, REFERENCES) as writer:
+        for step in steps:
+            writer(record(step))
+    return History.load(folder)
+
+
+def train_elsewhere(connection, folder, pause_at=0):
+    """Train `TRAINED` in another process: steps and lines are sent, a pause waits for a word."""
+
+    def callback(config, record):
+        connection.send(record.step)
+        if record.step == pause_at:
+            connection.recv()
+
+    connection.send("ready")
+    run(TRAINED, synthetic_corpus(), folder, CPU, [callback], connection.send, checkpoint_every=10)

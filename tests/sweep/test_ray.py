@@ -1,0 +1,92 @@
+"""A Ray cluster: what it refuses, and how it is joined or started."""
+
+import sys
+
+import pytest
+
+from bitnet import ParameterError
+from bitnet.sweep.pool import Pool
+from bitnet.sweep.ray import RayCluster
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"workers": "0"}, {"workers": "many"}, {"precision": "float16"}, {"device": "cuda:1"}]
+)
+def test_what_a_cluster_refuses_it_refuses_at_once(monkeypatch, wrong):
+    monkeypatch.setattr("bitnet.sweep.ray._ray", lambda: pytest.fail("a cluster was looked for"))
+    with pytest.raises(ParameterError, match=next(iter(wrong))):
+        RayCluster.connect(2, **wrong)
+
+
+class NoRay:
+    """A Ray that finds no cluster, and notes what it is asked to start."""
+
+    def __init__(self):
+        self.started = None
+
+    def is_initialized(self):
+        return False
+
+    def init(self, address, num_cpus=None, **_):
+        if address == "auto":
+            raise ConnectionError
+        self.started = num_cpus
+
+    def cluster_resources(self):
+        return {"CPU": float(self.started)}
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": self.cluster_resources()}]
+
+
+@pytest.mark.parametrize(("workers", "threads"), [("2", 4), (None, 1), ("16", 1)])
+def test_a_cluster_started_here_divides_the_cores_as_a_pool_does(monkeypatch, workers, threads):
+    """`workers` is text where it comes from the command line."""
+    ray = NoRay()
+    monkeypatch.setattr("bitnet.sweep.ray._ray", lambda: ray)
+    monkeypatch.setattr("bitnet.sweep.pool.cores", lambda: 8)
+    monkeypatch.setattr("bitnet.sweep.ray.cores", lambda: 8)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    cluster, pool = (engine(20, workers, "cpu", "float32") for engine in (RayCluster.connect, Pool))
+    found = (cluster.workers, cluster.threads)
+    assert found == (pool.workers, pool.threads) == (int(workers or 8), threads)
+    assert ray.started == max(8, cluster.workers)
+
+
+class RayOfGpus(NoRay):
+    """A cluster of two nodes with two GPUs each, seen from a machine without one."""
+
+    def is_initialized(self):
+        return True
+
+    def cluster_resources(self):
+        return {"CPU": 32.0, "GPU": 4.0}
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": {"CPU": 16.0, "GPU": 2.0}}] * 2
+
+
+def test_one_gpu_a_job_where_the_cluster_has_gpus(monkeypatch):
+    monkeypatch.setattr("bitnet.sweep.ray._ray", RayOfGpus)
+    cluster = RayCluster.connect(22)
+    assert (cluster.kind, cluster.precision, cluster.workers) == ("cuda", "float32", 4)
+    assert str(cluster) == "4 workers on a Ray cluster of 2 node(s), one GPU each"
+    on_cpu = RayCluster.connect(1, device="cpu", precision="float32")
+    assert (on_cpu.kind, on_cpu.workers, on_cpu.threads) == ("cpu", 1, 16)  # one node's
+
+
+def test_a_cluster_that_does_not_answer_is_not_replaced_by_another(monkeypatch):
+    monkeypatch.setattr("bitnet.sweep.ray._ray", NoRay)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.7:6379")
+    with pytest.raises(
+        ParameterError, match=r"RAY_ADDRESS = '10\.0\.0\.7:6379': no Ray cluster answers there"
+    ):
+        RayCluster.connect(2, device="cpu")
+
+
+def test_ray_that_is_missing_is_named_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        ParameterError, match=r"engine = 'ray': needs the package ray; .*bitnet\[ray\]"
+    ):
+        RayCluster.connect(1)

@@ -1,0 +1,69 @@
+"""The commands in the terminal: what they print, and what they refuse in one line."""
+
+from importlib.metadata import version
+
+import pytest
+
+from bitnet.__main__ import main
+from bitnet.analysis.results import load_plan, survey
+from bitnet.analysis.summary import summary
+from tests.support.grids import one_grid
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--engine", "dask"], "ParameterError: engine = 'dask': must be one of pool, ray"),
+        (["--workers", "0"], "ParameterError: workers = '0': must be a whole number of at least 1"),
+        (
+            ["--workers", "two"],
+            "ParameterError: workers = 'two': must be a whole number of at least 1",
+        ),
+        (["--device", "gpu"], "ParameterError: device = 'gpu': must be auto, cpu, cuda"),
+        (["--device", "cuda:99"], "ParameterError: device = 'cuda:99'"),
+        (
+            ["--precision", "fp16"],
+            "ParameterError: precision = 'fp16': must be one of auto, float32, bfloat16",
+        ),
+        (["--runs-dir", __file__], "ParameterError: runs_dir = "),
+        (["--notebook", "absent.ipynb"], "ParameterError: notebook = 'absent.ipynb': no such file"),
+        (["--notebook", "{tmp}/text.ipynb"], "ParameterError: notebook = "),
+    ],
+)
+def test_bad_options_of_a_sweep_end_in_one_line_and_begin_nothing(tmp_path, capsys, options, line):
+    (tmp_path / "grid.yaml").write_text(one_grid())
+    (tmp_path / "text.ipynb").write_text("no notebook")
+    runs = ["--runs-dir", str(tmp_path / "runs")] if "--runs-dir" not in options else []
+    options = [option.replace("{tmp}", str(tmp_path)) for option in options]
+    assert main(["sweep", str(tmp_path / "grid.yaml"), *runs, *options]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(line)
+    assert said.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_option_that_is_not_known_is_a_usage_error(tmp_path, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["sweep", "grid.yaml", "--worker", "2", "--nonsense"])
+    assert error.value.code == 2
+
+
+def test_the_results_are_printed_in_the_terminal(capsys):
+    assert main(["evidence"]) == 0
+    grid = load_plan()
+    assert capsys.readouterr().out.strip() == summary(grid, survey(grid)[0])
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["--version"])
+    assert error.value.code == 0
+    assert capsys.readouterr().out == f"bitnet {version('bitnet')}\n"
+
+
+def test_a_command_that_is_not_known_is_a_usage_error(capsys):
+    for words in ([], ["train"]):
+        with pytest.raises(SystemExit) as error:
+            main(words)
+        assert error.value.code == 2
+        assert "usage: python -m bitnet" in capsys.readouterr().err
