@@ -52,8 +52,8 @@ verify: $(READY)  ## answer the question with a quick plan, print the verdict, w
 	@$(BIN)/python -m bitnet verdict $(REPORT)
 	@echo "  runs/verify-quick.ipynb  the executed notebook"
 
-# The runs that the committed notebooks take are trained once, by pytest's processes together, and
-# loaded by nbval after them.
+# The runs that the committed notebooks take are trained by pytest's processes together, with the
+# other tests; nbval loads them.
 test: $(READY)  ## run the tests: of the library and the notebooks with pytest, then nbval
 	@runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && export BITNET_TEST_RUNS="$$runs" \
 		&& $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal \

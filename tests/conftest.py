@@ -24,6 +24,8 @@ settings.load_profile("bitnet")
 # process a core.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+# No test survives a power cut, and waiting for the disk is most of writing a small run.
+os.fsync = lambda _: None
 # A job that a shell starts in the background has Ctrl-C ignored; tests that send it would wait for
 # ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -70,15 +72,18 @@ def committed() -> list[History]:
 
 
 @pytest.fixture(scope="session")
-def tiny_runs(corpus, tmp_path_factory):
-    """Real histories of 40 updates at hidden 8, by (arm, seed), for what draws or tells them.
+def shared_runs(tmp_path_factory):
+    """A runs folder of all processes of this session: the first trains a run, the others load it.
 
-    The processes of a test session share them: the first trains, the others load. So they are read
-    and never changed.
+    What is in it is read and never changed.
     """
     folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "shared"
+
+
+@pytest.fixture(scope="session")
+def tiny_runs(corpus, shared_runs):
+    """Real histories of 40 updates at hidden 8, by (arm, seed), for what draws or tells them."""
     sizes = {
         "hidden": 8,
         "layers": 1,
@@ -95,7 +100,7 @@ def tiny_runs(corpus, tmp_path_factory):
         (arm, seed): run(
             RunConfig(arm, seed=seed, **sizes),
             corpus,
-            folder / "tiny",
+            shared_runs,
             choose("cpu", "float32"),
             log=lambda line: None,
         )

@@ -124,9 +124,9 @@ def test_what_outlasts_the_decay_has_no_death_step():
 
 
 @pytest.fixture(scope="module")
-def runs(corpus, tmp_path_factory):
+def runs(corpus, shared_runs):
     """One layer: 360 updates of coupled decay empty the head and do not empty the embedding."""
-    folder, cpu = tmp_path_factory.mktemp("runs"), choose("cpu", "float32")
+    cpu = choose("cpu", "float32")
     sizes = {
         "hidden": 16,
         "layers": 1,
@@ -136,7 +136,7 @@ def runs(corpus, tmp_path_factory):
         "probe_positions": 62,
     }
     arms = ("l2-0.1", "adamw-0.0", "l2-blocks-0.0")
-    return {arm: run(RunConfig(arm, **sizes), corpus, folder, cpu) for arm in arms}
+    return {arm: run(RunConfig(arm, **sizes), corpus, shared_runs, cpu) for arm in arms}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bitnet.runs.checkpoint import Cadence, Checkpoint, clear, latest, save
+from bitnet.runs.checkpoint import Cadence, Checkpoint, clear, latest, put_in_place, save
 
 
 def checkpoint(step):
@@ -72,6 +72,17 @@ def test_a_crash_while_writing_leaves_the_earlier_one(tmp_path, monkeypatch, mom
     assert latest(tmp_path).step == 30
     clear(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_gets_its_name_once_its_bytes_are_on_disk(tmp_path, monkeypatch):
+    partial, whole = tmp_path / "a.tmp", tmp_path / "a"
+    partial.write_bytes(b"bytes")
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda handle: synced.append((handle, whole.exists())))
+    put_in_place(partial, whole)
+    assert [existed for _, existed in synced] == [False]
+    assert whole.read_bytes() == b"bytes"
+    assert not partial.exists()
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path):

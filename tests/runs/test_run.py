@@ -45,8 +45,8 @@ def interrupt_at(step):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(corpus, tmp_path_factory):
-    return train(corpus, tmp_path_factory.mktemp("whole"))[0]
+def uninterrupted(corpus, shared_runs):
+    return train(corpus, shared_runs)[0]
 
 
 def test_a_finished_run_is_loaded(uninterrupted, corpus):
