@@ -11,6 +11,7 @@ from bitnet.data import Corpus
 from bitnet.recipes import Recipe
 from bitnet.records import Diverged, Record, Snapshot
 from bitnet.runtime.backend import Backend, choose
+from bitnet.runtime.cpu import start_threads
 from bitnet.runtime.cuda_graph import StepGraph
 from bitnet.runtime.kernels import linear_cross_entropy
 from bitnet.schedule import evaluation_steps, learning_rate, weight_decay
@@ -116,6 +117,7 @@ class Trainer:
         self.done = 0
 
     def __iter__(self) -> Iterator[Record]:
+        start_threads()
         while self.done < self.config.steps:
             step = self.done + 1
             with self.backend.in_force():

@@ -1,5 +1,6 @@
 """The results in Markdown, as README.md and results/README.md quote them."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,8 +33,8 @@ def headline(grid: Grid, histories: Sequence[History]) -> str:
     verdict, missing = judge(histories, grid.runs), len(_missing(grid, histories))
     left = f" {missing} of the plan's {len(grid.runs)} runs are missing." if missing else ""
     full = [history for history in histories if history.config.steps >= PLAN_STEPS]
-    table = _ranges(full or histories)
-    return f"{table}\n\nThe registered verdict: **{verdict.answer}**. {verdict.reason}{left}"
+    said = f"The registered verdict: **{verdict.answer}**. {verdict.reason}{left}"
+    return f"{_ranges(full or histories)}\n\n{_wrapped(said)}"
 
 
 def summary(grid: Grid, histories: Sequence[History]) -> str:
@@ -57,11 +58,11 @@ def summary(grid: Grid, histories: Sequence[History]) -> str:
     parts = [
         "### Runs", runs_table(histories),
         "### Over seeds", _over_seeds(histories),
-        "### Verdict", f"**{verdict.answer}**: {verdict.reason}", "\n".join(by_size),
-        "### The brief's sub-questions", "\n".join(sub_answers),
-        f"What the 20-prompt probe would have said: {verdict.prompt_probe}",
+        "### Verdict", _wrapped(f"**{verdict.answer}**: {verdict.reason}"), _listed(by_size),
+        "### The brief's sub-questions", _listed(sub_answers),
+        _wrapped(f"What the 20-prompt probe would have said: {verdict.prompt_probe}"),
         "### The brief's checklist", _checklist(histories),
-        "### The other registered readings", "\n".join(others),
+        "### The other registered readings", _listed(others),
         "### Missing", missing or "Nothing: every run of the plan is there.",
     ]  # fmt: skip
     return "\n\n".join(parts)
@@ -152,13 +153,24 @@ def _checklist(histories: Sequence[History]) -> str:
         "from the switch."
     )
     rest = [column for column in table if column not in first]
-    return f"Runs of `{FIX}`. {placed}\n\n{_table(table[first + rest])}"
+    return f"{_wrapped(f'Runs of `{FIX}`. {placed}')}\n\n{_table(table[first + rest])}"
 
 
 def _missing(grid: Grid, histories: Sequence[History]) -> list[str]:
     """One item of a list for every run of the plan that is not there complete."""
     there = {history.config for history in histories if history.complete}
     return [f"- {run.label()}" for run in grid.runs if run not in there]
+
+
+def _listed(items: Sequence[str]) -> str:
+    """The items of a Markdown list, in lines of at most 100 characters."""
+    return "\n".join(_wrapped(item, indent="   ") for item in items)
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _table(frame: pd.DataFrame) -> str:

@@ -17,6 +17,7 @@ from bitnet.data import load_corpus
 from bitnet.evaluation.evaluate import Evaluation
 from bitnet.runs.checkpoint import Cadence
 from bitnet.runtime.backend import choose
+from bitnet.runtime.cpu import start_threads
 from bitnet.schedule import evaluation_steps
 from bitnet.sweep.job import Job
 from bitnet.train import Trainer
@@ -116,6 +117,7 @@ def _join(together: Barrier) -> None:
 def _time(job: Job) -> tuple[float, float, float]:
     """Seconds of an update and of an evaluation, and when the first update could begin."""
     torch.set_num_threads(job.threads)
+    start_threads()
     config = replace(job.config, steps=TIMED_STEPS, eval_every=2 * UPDATES)
     corpus = load_corpus(config.corpus, log=lambda line: None)
     backend = choose(job.device, job.precision)
