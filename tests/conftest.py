@@ -31,6 +31,28 @@ os.fsync = lambda _: None
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """Tests marked `long` come first in the share of each process, the longest of all first.
+
+    Else one of them is left alone at the end. The mark's argument names those that stay together.
+    """
+    shares = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    together, short = {}, []
+    for item in items:
+        if mark := item.get_closest_marker("long"):
+            together.setdefault(mark.args[0] if mark.args else item.nodeid, []).append(item)
+        else:
+            short.append(item)
+    groups, size = list(together.values()), -(-len(items) // shares)
+    ordered = []
+    for share in range(shares):
+        long = [item for group in groups[share::shares] for item in group]
+        rest = size - len(long)
+        ordered += [*long, *short[:rest]]
+        short = short[rest:]
+    items[:] = ordered + short
+
+
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
     """No test waits for a network."""

@@ -14,6 +14,7 @@ RUNS = {config: plan for plan in PLANS for config in plan.runs}
 COSTLY_FIRST = sorted(RUNS, key=lambda config: -config.hidden * config.steps)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     "BITNET_TEST_RUNS" not in os.environ, reason="nbval trains what it needs, if it is not there"
 )

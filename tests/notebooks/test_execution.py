@@ -26,7 +26,7 @@ from tests.support.notebooks import (
 @pytest.mark.parametrize(
     "death",
     [
-        "import threading; threading.Event().wait()",
+        pytest.param("import threading; threading.Event().wait()", marks=pytest.mark.long),
         "import os; os.kill(os.getpid(), 9)",
         "import sys; sys.exit(0)",
         "1 / 0",

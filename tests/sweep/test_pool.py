@@ -32,7 +32,8 @@ from tests.support.mishaps import (
 needs_ray = pytest.mark.skipif(
     not find_spec("ray"), reason="ray is not installed (pip install 'bitnet[ray]')"
 )
-every_engine = pytest.mark.parametrize("engine", ["pool", pytest.param("ray", marks=needs_ray)])
+on_ray = pytest.param("ray", marks=[needs_ray, pytest.mark.long("ray")])
+every_engine = pytest.mark.parametrize("engine", ["pool", on_ray])
 
 
 @pytest.fixture(scope="module")
