@@ -33,9 +33,11 @@ class Check:
 class Assessment:
     """The checks of one run and what they amount to.
 
-    `outcome`: passes, fails, open (between the bars), unfinished, invalid.
+    `label` is that of the run. `outcome`: passes, fails, open (between the bars), unfinished,
+    invalid.
     """
 
+    label: str
     arm: str
     hidden: int
     seed: int
@@ -49,8 +51,10 @@ def assess(history: History) -> Assessment:
     config, ceiling = history.config, history.references["unique_tokens_ceiling"]
 
     def concluded(outcome: str) -> Assessment:
-        found = tuple(checks)
-        return Assessment(config.arm, config.hidden, config.seed, config.steps, outcome, found)
+        return Assessment(
+            config.label(), config.arm, config.hidden, config.seed, config.steps, outcome,
+            tuple(checks),
+        )  # fmt: skip
 
     checks = [
         Check("trained to the end", history.complete, f"status {history.status}"),

@@ -42,10 +42,13 @@ def kind_of_decay(histories: Sequence[History], planned: Sequence[RunConfig] = (
     collapsed by the switch in any run; "mixed" otherwise.
     """
     rivals = _complete(histories, RIVAL)
-    collapsed = [_where(at) for at, rival in rivals.items() if collapsed_by_the_switch(rival)]
+    among = [rival.config for rival in rivals.values()]
+    collapsed = [
+        rival.config.label(among) for rival in rivals.values() if collapsed_by_the_switch(rival)
+    ]
     if collapsed:
         where = "; ".join(collapsed)
-        return "refuted", f"{RIVAL} is dead or collapsed at the end of Stage 1 at {where}"
+        return "refuted", f"dead or collapsed at the end of Stage 1: {where}"
     fixes, brokens = _complete(histories, FIX), _complete(histories, BROKEN)
     groups = sorted(set(rivals) & set(fixes) & set(brokens))
     if not groups:
@@ -58,7 +61,8 @@ def kind_of_decay(histories: Sequence[History], planned: Sequence[RunConfig] = (
         holds &= both and mine < theirs
         how = "both" if both else "not both"
         parts.append(
-            f"{_where(at)}: coupled arms {how} collapsed by the end of Stage 1, {RIVAL} not; "
+            f"{rivals[at].config.label(among)}: not collapsed by the end of Stage 1, the coupled "
+            f"arms beside it {how}; "
             f"final loss {mine:.2f} against {theirs:.2f} of {FIX}"
         )
     answer = _so_far("supported" if holds else "mixed", groups, planned, (BROKEN, FIX, RIVAL))
@@ -122,10 +126,6 @@ def answers_by_size(
 
 def _complete(histories: Sequence[History], arm: str) -> dict[Setting, History]:
     return {setting(h.config): h for h in histories if h.complete and h.config.arm == arm}
-
-
-def _where(at: Setting) -> str:
-    return f"hidden {at[0]}, seed {at[2]}"
 
 
 def _so_far(

@@ -72,7 +72,7 @@ def judge(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Ve
     missing = [run for run in planned if run.arm in (FIX, BROKEN) and run not in there]
     if missing and answer == "works":
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        lacks = _where(missing[0]) + more
+        lacks = missing[0].label() + more
         answer, reason = "inconclusive", f"So far: {why} But the plan still lacks {lacks}."
     sub_answers = _sub_answers(histories, assessments)
     return Verdict(answer, reason, indication, sub_answers, _prompt_probe(histories), assessments)
@@ -87,15 +87,15 @@ def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> Answer:
         well = len(fix) - len(failing)
         others = f" {well} of {len(fix)} runs of {FIX} do not fail." if well else ""
         first = failing[0]
-        return "does not work", f"{_where(first)} fails on {_reasons(first, False)}.{others}"
+        return "does not work", f"{first.label} fails on {_reasons(first, False)}.{others}"
     unusable = [a for a in (*fix, *broken) if a.outcome in ("unfinished", "invalid")]
     if unusable:
         first = unusable[0]
-        return "inconclusive", f"{_where(first)} is {first.outcome}: {_reasons(first, False)}."
+        return "inconclusive", f"{first.label} is {first.outcome}: {_reasons(first, False)}."
     between = [a for a in fix if a.outcome == "open"]
     if between:
         first = between[0]
-        return "inconclusive", f"{_where(first)} lies between the bars on {_reasons(first, None)}."
+        return "inconclusive", f"{first.label} lies between the bars on {_reasons(first, None)}."
     # A shorter run of the broken setting fails the checks by being short, and shows no disease.
     treated = {(a.hidden, a.steps) for a in fix}
     if treated - {(a.hidden, a.steps) for a in broken}:
@@ -131,7 +131,7 @@ def _stays_diverse(fix: Sequence[History]) -> Answer:
         after = history.measures.step > stage_boundary(history.config.steps)
         diverse = history.states[after] == "diverse"
         all_diverse &= bool(diverse.all())
-        where = f"hidden {history.config.hidden}, seed {history.config.seed}"
+        where = history.config.label([other.config for other in fix])
         seen = f"diverse at {int(diverse.sum())} of {len(diverse)} evaluations in Stage 2"
         misses = history.measures.step[diverse.index[~diverse]]
         if diverse.iloc[-1] and len(misses):
@@ -212,7 +212,3 @@ def _reasons(a: Assessment, passed: bool | None) -> str:
     """The checks of a run that came out so, with their reasons; its length is another matter."""
     chosen = [c for c in a.checks if c.passed is passed and c.name != PLAN_LENGTH]
     return "; ".join(f"{c.name}: {c.reason}" for c in chosen)
-
-
-def _where(a: Assessment | RunConfig) -> str:
-    return f"{a.arm} at hidden {a.hidden}, seed {a.seed}"

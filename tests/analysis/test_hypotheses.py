@@ -91,7 +91,9 @@ def test_missing_runs_of_the_plan_make_an_answer_provisional():
     assert judge(runs).answer == "works"
     verdict = judge(runs, planned)
     assert verdict.answer == "inconclusive"
-    assert "the plan still lacks l2-0.05 at hidden 256, seed 1 and 1 more" in verdict.reason
+    assert (
+        "the plan still lacks l2-0.05, hidden 256, 20000 steps, seed 1 and 1 more" in verdict.reason
+    )
     both = [
         *runs,
         history("l2-0.05", seed=1, stage1=DEAD, stage2=DEAD),
