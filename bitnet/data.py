@@ -54,9 +54,14 @@ class Corpus:
         return torch.from_numpy(ids[: len(ids) // BLOCK * BLOCK].reshape(-1, BLOCK))
 
     @cached_property
+    def counts(self) -> torch.Tensor:
+        """How often each token [V] stands in the training stream."""
+        return torch.bincount(self.train, minlength=self.vocab_size)
+
+    @cached_property
     def unigram(self) -> torch.Tensor:
         """The share of each token [V] in the training stream, add-one smoothed (Laplace)."""
-        counts = torch.bincount(self.train, minlength=self.vocab_size).double() + 1
+        counts = self.counts.double() + 1
         return (counts / counts.sum()).float()
 
     def facts(self) -> dict[str, object]:

@@ -71,7 +71,7 @@ def predicted_row_norms(history: History, corpus: Corpus, which: str = "embeddin
     model = initial_model(history.config, corpus.vocab_size)
     weights = {"embedding": model.token_embeddings.weight, "head": model.lm_head.weight}
     weight = weights[which].detach()
-    unseen = weight[torch.bincount(corpus.train, minlength=corpus.vocab_size) == 0]
+    unseen = weight[corpus.counts == 0]
     total, recipe = history.config.steps, history.config.recipe
     steps = history.health.step.astype(int).tolist()
     left = (shrunken(unseen, recipe, total, step) for step in steps)

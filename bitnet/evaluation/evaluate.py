@@ -30,8 +30,7 @@ class Evaluation:
 
     def __init__(self, config: RunConfig, corpus: Corpus):
         self.probe = Probe.from_corpus(corpus, config.probe_positions, config.sequence_length)
-        counts = torch.bincount(corpus.train, minlength=corpus.vocab_size)
-        self.health = WeightHealth(counts, config.recipe.decayed)
+        self.health = WeightHealth(corpus.counts, config.recipe.decayed)
 
     def __call__(
         self, model: BitNetModel, wd: float

@@ -38,9 +38,8 @@ class WeightHealth:
     def __init__(self, token_counts: Tensor, decayed: str = "all"):
         self.decayed = decayed
         self.rows = {
-            name: (token_counts >= low) & (token_counts <= (high or token_counts.max()))
-            if low
-            else token_counts == 0
+            name: (token_counts >= low)
+            & (token_counts <= (token_counts.max() if high is None else high))
             for name, (low, high) in ROW_BINS.items()
         }
         self.before: list[dict[str, Tensor]] = []  # newest first

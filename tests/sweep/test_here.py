@@ -10,15 +10,6 @@ import pytest
 from bitnet import History
 from bitnet.__main__ import main
 from tests.support import held
-from tests.support.text import write_text
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("text")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BITNET_CACHE", str(folder / "cache"))
-        yield write_text(folder / "text.txt")
 
 
 def arguments(text, runs, **changes):

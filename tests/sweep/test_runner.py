@@ -19,16 +19,6 @@ from bitnet.runs.writer import HistoryWriter
 from bitnet.sweep.pool import Pool
 from bitnet.sweep.runner import Runner, failures
 from tests.support.mishaps import command, train_nothing
-from tests.support.text import write_text
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("text")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BITNET_CACHE", str(folder / "cache"))
-        yield write_text(folder / "text.txt")
-
 
 # The second arm is given as overrides of a named one, in the file as a mapping.
 GIVEN = {"base": "adamw-0.0", "peak_lr": 3e-3}
