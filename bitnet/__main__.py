@@ -178,9 +178,9 @@ def _draw_hero(path: Path, histories: Sequence[History]) -> None:
     """The README's picture, of the full runs at hidden 256."""
     from bitnet.display.bands import hero_figure
     from bitnet.display.theme import can_draw, picture
-    from bitnet.runs.plan import PLAN_STEPS
+    from bitnet.scales import FULL
 
-    shown = [h for h in histories if (h.config.hidden, h.config.steps) == (256, PLAN_STEPS)]
+    shown = [h for h in histories if (h.config.hidden, h.config.steps) == (FULL.hidden, FULL.steps)]
     if not can_draw():
         print(f"{path.name}: not drawn, for want of a Chromium")
         return

@@ -9,7 +9,7 @@ import torch
 from bitnet import Corpus, ParameterError, load_corpus
 from bitnet.config import BLOCK
 from bitnet.data import MIN_TOKENS
-from bitnet.tokenizer import decode
+from bitnet.tokenizer import gpt2
 
 TEXT = "The quick brown fox jumps over the lazy dog, again and again. " * 900
 
@@ -17,12 +17,12 @@ TEXT = "The quick brown fox jumps over the lazy dog, again and again. " * 900
 @pytest.fixture(scope="module")
 def wikipedia(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
-    return folder, load_corpus("wikipedia-sample", folder)
+    return folder, load_corpus("wikipedia-sample", cache_dir=folder)
 
 
 def refused(name, cache):
     with pytest.raises(ParameterError) as error:
-        load_corpus(str(name), cache)
+        load_corpus(str(name), cache_dir=cache)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -33,7 +33,7 @@ def test_the_wikipedia_sample(wikipedia):
     assert 750_000 < facts["tokens"] < 780_000
     assert 32_500 < facts["distinct_tokens"] < 34_000
     assert facts["held_out_tokens"] == pytest.approx(facts["tokens"] / 10, rel=0.02)
-    sample = decode(text.held_out[3].tolist())
+    sample = gpt2().decode(text.held_out[3].tolist())
     assert "[[" not in sample
     assert "{{" not in sample
 
@@ -41,7 +41,7 @@ def test_the_wikipedia_sample(wikipedia):
 def test_a_second_start_reads_the_cache(wikipedia):
     folder, first = wikipedia
     lines = []
-    again = load_corpus("wikipedia-sample", folder, lines.append)
+    again = load_corpus("wikipedia-sample", cache_dir=folder, log=lines.append)
     assert lines == []
     assert isinstance(again.tokens, np.memmap)
     assert again.fingerprint == first.fingerprint
@@ -50,18 +50,18 @@ def test_a_second_start_reads_the_cache(wikipedia):
 def test_a_damaged_cache_is_rebuilt(tmp_path):
     file = tmp_path / "text.txt"
     file.write_text(TEXT)
-    first = load_corpus(str(file), tmp_path / "cache")
+    first = load_corpus(str(file), cache_dir=tmp_path / "cache")
     cached = next((tmp_path / "cache").glob("tokens-*.npy"))
     damaged = bytearray(cached.read_bytes())
     damaged[-10] ^= 1
     for content in (bytes(damaged), bytes(damaged[:1000]), b""):
         cached.write_bytes(content)
         lines = []
-        again = load_corpus(str(file), tmp_path / "cache", lines.append)
+        again = load_corpus(str(file), cache_dir=tmp_path / "cache", log=lines.append)
         assert again.fingerprint == first.fingerprint
         assert lines[0] == f"{cached}: damaged token cache, rebuilt"
     next((tmp_path / "cache").glob("tokens-*.json")).write_text(json.dumps({}))
-    assert load_corpus(str(file), tmp_path / "cache").fingerprint == first.fingerprint
+    assert load_corpus(str(file), cache_dir=tmp_path / "cache").fingerprint == first.fingerprint
 
 
 def test_train_and_held_out_interleave_without_overlap():
@@ -83,18 +83,18 @@ def test_a_folder_of_texts(tmp_path):
     (tmp_path / "books").mkdir()
     (tmp_path / "books" / "a.txt").write_text(TEXT, encoding="utf-8")
     (tmp_path / "books" / "b.txt").write_text("été " * 900, encoding="utf-8")
-    text = load_corpus(str(tmp_path / "books"), tmp_path / "cache")
-    assert decode(text.tokens[:9].tolist()).startswith("The quick brown fox")
-    assert "été" in decode(text.tokens[-20:].tolist())
+    text = load_corpus(str(tmp_path / "books"), cache_dir=tmp_path / "cache")
+    assert gpt2().decode(text.tokens[:9].tolist()).startswith("The quick brown fox")
+    assert "été" in gpt2().decode(text.tokens[-20:].tolist())
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     (tmp_path / "text.txt").write_text(TEXT)
     (tmp_path / "taken").write_text("a file where the folder should be")
     lines = []
-    text = load_corpus(str(tmp_path / "text.txt"), tmp_path / "taken" / "cache", lines.append)
+    text = load_corpus(str(tmp_path / "text.txt"), cache_dir=tmp_path / "taken" / "cache", log=lines.append)
     assert "BITNET_CACHE" in lines[-1]
-    cached = load_corpus(str(tmp_path / "text.txt"), tmp_path / "cache", lines.append)
+    cached = load_corpus(str(tmp_path / "text.txt"), cache_dir=tmp_path / "cache", log=lines.append)
     assert text.fingerprint == cached.fingerprint
     assert text.train.equal(cached.train)
 
@@ -102,9 +102,9 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
 def test_a_changed_text_is_another_corpus(tmp_path):
     file = tmp_path / "text.txt"
     file.write_text(TEXT)
-    first = load_corpus(str(file), tmp_path / "cache")
+    first = load_corpus(str(file), cache_dir=tmp_path / "cache")
     file.write_text(TEXT + "The end.")
-    assert load_corpus(str(file), tmp_path / "cache").fingerprint != first.fingerprint
+    assert load_corpus(str(file), cache_dir=tmp_path / "cache").fingerprint != first.fingerprint
 
 
 def test_refusals(tmp_path):

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bitnet.tokenizer import decode, encode, package_file
+from bitnet.tokenizer import gpt2, package_file
 
 
 def test_ids_are_gpt2s():
-    assert encode(["Hello world", " naïve café — 東京 \U0001f600\n\n\n  x", ""]) == [
+    assert gpt2().encode(["Hello world", " naïve café — 東京 \U0001f600\n\n\n  x", ""]) == [
         [15496, 995],
         [41492, 40304, 851, 10545, 251, 109, 12859, 105, 30325, 222, 628, 198, 220, 2124],
         [],
@@ -15,7 +15,7 @@ def test_ids_are_gpt2s():
 
 def test_text_survives_a_round_trip():
     text = " Tabs\tand\n\nnewlines, l'été, 東京 \U0001f600 and <|endoftext|> as text"
-    assert decode(encode([text])[0]) == text
+    assert gpt2().decode(gpt2().encode([text])[0]) == text
 
 
 def test_a_package_that_is_missing_is_named_with_the_remedy():

@@ -7,7 +7,6 @@ import pandas as pd
 from bitnet.analysis.assessment import WORKS_BAR, assess
 from bitnet.evaluation.measures import MEASURES
 from bitnet.runs.history import History
-from bitnet.runs.plan import PLAN_STEPS
 from bitnet.schedule import milestones
 
 __all__ = ["checklist", "column_heads", "final_counts"]
@@ -34,7 +33,7 @@ def final_counts(histories: Sequence[History]) -> pd.DataFrame:
     for history in (h for h in histories if h.evaluated):
         config, last, assessment = history.config, history.rows()[-1], assess(history)
         judged = assessment.outcome in ("passes", "fails", "open")
-        short = " (short)" if judged and assessment.steps < PLAN_STEPS else ""
+        short = " (short)" if judged and not assessment.full_length else ""
         found = {MEASURES[name].column: _rounded(name, last[name]) for name in COUNTED}
         rows.append({
             "arm": config.arm, "hidden": config.hidden, "seed": config.seed,

@@ -14,7 +14,7 @@ from bitnet.evaluation.measures import MEASURES
 from bitnet.recipes import FIX
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
-from bitnet.runs.plan import PLAN_STEPS
+from bitnet.scales import full_length
 
 __all__ = ["headline", "measures_table", "quote", "runs_table", "summary"]
 
@@ -32,7 +32,7 @@ def headline(grid: Grid, histories: Sequence[History]) -> str:
     """What the README says of the full runs: one row an arm and size, then the verdict."""
     verdict, missing = judge(histories, grid.runs), len(_missing(grid, histories))
     left = f" {missing} of the plan's {len(grid.runs)} runs are missing." if missing else ""
-    full = [history for history in histories if history.config.steps >= PLAN_STEPS]
+    full = [history for history in histories if full_length(history.config)]
     said = f"The registered verdict: **{verdict.answer}**. {verdict.reason}{left}"
     return f"{_ranges(full or histories)}\n\n{_wrapped(said)}"
 
@@ -143,7 +143,7 @@ def _over_seeds(histories: Sequence[History]) -> str:
 def _checklist(histories: Sequence[History]) -> str:
     """The milestones of every full-length run of the fix."""
     runs = [h for h in histories if h.complete and h.config.arm == FIX]
-    runs = [h for h in runs if h.config.steps >= PLAN_STEPS]
+    runs = [h for h in runs if full_length(h.config)]
     if not runs:
         return f"No complete run of {FIX}."
     tables = [checklist(h).assign(hidden=h.config.hidden, seed=h.config.seed) for h in runs]

@@ -16,7 +16,6 @@ from bitnet.evaluation.diversity import OPENING, Probe
 from bitnet.evaluation.evaluate import SHOWN
 from bitnet.evaluation.measures import MEASURES, reference_value
 from bitnet.runs.history import History
-from bitnet.tokenizer import decode
 
 __all__ = ["Explorer", "explore"]
 
@@ -115,15 +114,16 @@ class Explorer:
         upto = [int(s) for s in measures.step if s <= step] or [int(measures.step.iloc[0])]
         snapshot, at = history.snapshot_at(step), upto[-1]
         state = history.states[measures.step == at].iloc[0]
+        words = history.vocabulary
         continued = "".join(
-            f"<li>{escape(decode(prompt))}<b>{marked(said)}</b></li>"
+            f"<li>{escape(words.decode(prompt))}<b>{marked(said, words)}</b></li>"
             for prompt, said in zip(self.prompts, snapshot.continuations, strict=True)
         )
         return (
             f"<h4>{escape(history.config.label())}, step {at}: {state}</h4>"
             f"{'; '.join(_count(history, name, at) for name in _IN_PANEL)}"
-            f"<h5>Tokens that win most positions</h5>{top_tokens_table(snapshot)}"
-            f"<h5>After sample prompts</h5>{next_tokens_table(snapshot, self.prompts)}"
+            f"<h5>Tokens that win most positions</h5>{top_tokens_table(snapshot, words)}"
+            f"<h5>After sample prompts</h5>{next_tokens_table(snapshot, self.prompts, words)}"
             f"<h5>Greedy continuations (repeats marked)</h5><ol>{continued}</ol>"
         )
 

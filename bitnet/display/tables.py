@@ -1,13 +1,13 @@
 """HTML tables of what models say: winning tokens, next tokens, continuations. All is escaped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import torch
 
 from bitnet.evaluation.repetition import repeated
 from bitnet.records import Snapshot
-from bitnet.tokenizer import decode
+from bitnet.tokenizer import Vocabulary
 
 __all__ = ["continuations_table", "marked", "next_tokens_table", "shown", "top_tokens_table"]
 
@@ -19,24 +19,30 @@ _REPEAT = '<span style="background:#E69F0066" title="repeats an earlier 4-gram">
 REPEAT_LENGTH = 4
 
 
-def shown(token: int) -> str:
+def shown(token: int, vocabulary: Vocabulary) -> str:
     """A token as text to read: its spaces and line breaks made visible."""
-    return decode([int(token)]).replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
+    text = vocabulary.decode([token])
+    return text.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
 
 
-def top_tokens_table(snapshot: Snapshot, rows: int = 10) -> str:
+def top_tokens_table(snapshot: Snapshot, vocabulary: Vocabulary, rows: int = 10) -> str:
     """The tokens that win most positions, with their shares of those and of the training text."""
     body = [
-        (shown(i), f"{100 * share:.1f} %", f"{100 * text:.2f} %")
+        (shown(i, vocabulary), f"{100 * share:.1f} %", f"{100 * text:.2f} %")
         for i, share, text in snapshot.top_tokens[:rows]
     ]
     return _table(("token", "wins", "in the text"), body)
 
 
-def next_tokens_table(snapshot: Snapshot, prompts: Sequence[Sequence[int]]) -> str:
+def next_tokens_table(
+    snapshot: Snapshot, prompts: Sequence[Sequence[int]], vocabulary: Vocabulary
+) -> str:
     """For each prompt (token ids), the likeliest next tokens with their probabilities."""
     body = [
-        (decode(list(prompt)), ", ".join(f"{shown(i)} {100 * p:.1f} %" for i, p in answers))
+        (
+            vocabulary.decode(prompt),
+            ", ".join(f"{shown(i, vocabulary)} {100 * p:.1f} %" for i, p in answers),
+        )
         for prompt, answers in zip(prompts, snapshot.next_tokens, strict=False)
     ]
     return _table(("prompt", "likeliest next tokens"), body)
@@ -44,16 +50,19 @@ def next_tokens_table(snapshot: Snapshot, prompts: Sequence[Sequence[int]]) -> s
 
 def continuations_table(
     prompts: Sequence[Sequence[int]] | None,
-    continuations: dict[str, Sequence[Sequence[int]]],
+    continuations: Mapping[str, Sequence[Sequence[int]]],
+    vocabulary: Vocabulary,
     rows: int = 8,
 ) -> str:
     """Each prompt (None: not shown) with its continuation by each named model, side by side.
 
     The tokens of repeated 4-grams are marked.
     """
-    columns = {name: [marked(said) for said in texts] for name, texts in continuations.items()}
+    columns = {
+        name: [marked(said, vocabulary) for said in texts] for name, texts in continuations.items()
+    }
     if prompts is not None:
-        columns = {"prompt": [escape(decode(list(prompt))) for prompt in prompts]} | columns
+        columns = {"prompt": [escape(vocabulary.decode(prompt)) for prompt in prompts]} | columns
     lines = "".join(
         f"<tr>{''.join(f'{_CELL}{cell}</td>' for cell in cells)}</tr>"
         for cells in list(zip(*columns.values(), strict=True))[:rows]
@@ -61,19 +70,19 @@ def continuations_table(
     return f"{_TABLE}<tr>{_heads(tuple(columns))}</tr>{lines}</table>"
 
 
-def marked(ids: Sequence[int]) -> str:
+def marked(ids: Sequence[int], vocabulary: Vocabulary) -> str:
     """The text of a continuation as HTML, with every token of a repeated 4-gram marked."""
     ids = list(ids)
     mask = [False] * len(ids)
     if len(ids) >= REPEAT_LENGTH:
         mask = repeated(torch.tensor([ids]), REPEAT_LENGTH)[0].tolist()
-    whole, html, start = decode(ids), "", 0
+    whole, html, start = vocabulary.decode(ids), "", 0
     for end in range(1, len(ids) + 1):
         if end < len(ids) and mask[end] == mask[end - 1]:
             continue
         # A character may lie across the end: its bytes are whole only with the next token's, and it
         # goes there.
-        stop = len(decode(ids[:end]).rstrip("\ufffd")) if end < len(ids) else len(whole)
+        stop = len(vocabulary.decode(ids[:end]).rstrip("\ufffd")) if end < len(ids) else len(whole)
         text = escape(whole[start:stop]).replace("\n", "⏎ ")
         html += f"{_REPEAT}{text}</span>" if mask[end - 1] else text
         start = stop

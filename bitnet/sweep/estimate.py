@@ -119,7 +119,7 @@ def _time(job: Job) -> tuple[float, float, float]:
     torch.set_num_threads(job.threads)
     start_threads()
     config = replace(job.config, steps=TIMED_STEPS, eval_every=2 * UPDATES)
-    corpus = load_corpus(config.corpus, log=lambda line: None)
+    corpus = load_corpus(config.corpus, config.vocabulary, log=lambda line: None)
     backend = choose(job.device, job.precision)
     records = iter(Trainer(config, corpus, backend, Evaluation(config, corpus)))
     ready = time.time()

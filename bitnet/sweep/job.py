@@ -18,6 +18,7 @@ from bitnet.runs.checkpoint import saved_steps
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.run import run
 from bitnet.runtime.backend import choose
+from bitnet.scales import scale_of
 from bitnet.sweep.notebook import execute_notebook
 
 __all__ = ["STOPPED", "Event", "Job", "Outcome", "Report", "Train", "perform", "train_job"]
@@ -98,10 +99,15 @@ class Job:
         assert self.notebook is not None
         config, runs_dir = self.config, self.runs_dir.resolve()
         return {
+            "scale": scale.name if (scale := scale_of(config)) else "full",
             "hidden": config.hidden,
             "steps": config.steps,
+            "vocabulary": config.vocabulary,
+            "batch_size": config.batch_size,
+            "sequence_length": config.sequence_length,
             "arms": config.arm,
             "seeds": str(config.seed),
+            "order": config.order,
             "corpus": config.corpus,
             "eval_every": config.eval_every,
             "probe_positions": config.probe_positions,
@@ -169,8 +175,9 @@ def train_job(job: Job, report: Report) -> None:
     def progress(_: RunConfig, record: Record) -> None:
         report({"event": "progress", "step": record.step, "loss": record.loss})
 
-    corpus, backend = load_corpus(job.config.corpus, log=log), choose(job.device, job.precision)
-    history = run(job.config, corpus, job.runs_dir, backend, [progress], log)
+    config, backend = job.config, choose(job.device, job.precision)
+    corpus = load_corpus(config.corpus, config.vocabulary, log=log)
+    history = run(config, corpus, job.runs_dir, backend, [progress], log)
     if job.notebook and history.complete and not job.executed.exists():
         execute_notebook(job.notebook, job.executed, job.parameters())
 

@@ -25,6 +25,10 @@ __all__ = ["ENGINES", "Engine", "Runner", "failures"]
 Engine = Here | Pool | RayCluster
 ENGINES: Mapping[str, Callable[..., Engine]] = {"pool": Pool, "ray": RayCluster.connect}
 FINISHED = ("complete", "diverged")  # nothing is left to do
+# Parameters that a notebook need not have while a run has them as they are by default.
+NEEDED_IF_SET = {
+    "eval_every", "probe_positions", "vocabulary", "batch_size", "sequence_length", "order",
+}  # fmt: skip
 
 
 @dataclass
@@ -52,13 +56,15 @@ class Runner:
         folder = checks.folder("runs_dir", runs_dir) or default_runs_dir()
         _check_notebook(grid)
         console = console or Console(highlight=False)
-        names = dict.fromkeys(run.corpus for run in grid.runs)
-        corpora = {name: load_corpus(name, log=console.print).fingerprint for name in names}
+        texts = dict.fromkeys((run.corpus, run.vocabulary) for run in grid.runs)
+        prints = {text: load_corpus(*text, log=console.print).fingerprint for text in texts}
         engine = engine_for(len(grid.runs))
         jobs = [
             Job(
                 config=run,
-                identity=run.identity(corpora[run.corpus], engine.kind, engine.precision),
+                identity=run.identity(
+                    prints[run.corpus, run.vocabulary], engine.kind, engine.precision
+                ),
                 runs_dir=folder.absolute(),
                 device=engine.kind,
                 precision=engine.precision,
@@ -149,7 +155,7 @@ def _check_notebook(grid: Grid) -> None:
     if not grid.notebook:
         return
     known = check_notebook(grid.notebook)
-    for name in {"eval_every", "probe_positions"} - known:
+    for name in NEEDED_IF_SET - known:
         for run in grid.runs:
             if getattr(run, name) != getattr(RunConfig, name):
                 allowed = f"{grid.notebook.name} has no such parameter, and would train another run"
