@@ -12,8 +12,9 @@ __all__ = ["FULL", "MINIATURE", "SCALES", "Scale", "choose_scale", "full_length"
 class Scale:
     """Sizes that belong together, and the registered plan that a run of them is judged by.
 
-    `steps` is the length of the plan, `plan` the grid file and `text` the document that registers
-    it. A run belongs to a scale by its vocabulary and its batch; width and length may be others.
+    `steps` is the length of the plan, `plan` its grid file, and `results` the folder of its
+    committed runs, both in the checkout. A run belongs to a scale by its vocabulary and its batch;
+    width and length may be others.
     """
 
     name: str
@@ -23,16 +24,16 @@ class Scale:
     sequence_length: int
     steps: int
     plan: str
-    text: str
+    results: str
 
 
 FULL = Scale(
     "full", hidden=256, vocabulary=GPT2_VOCABULARY, batch_size=4, sequence_length=32, steps=20_000,
-    plan="params/plan.yaml", text="results/PLAN.md",
+    plan="params/plan.yaml", results="results/runs",
 )  # fmt: skip
 MINIATURE = Scale(
     "miniature", hidden=64, vocabulary=4096, batch_size=8, sequence_length=32, steps=6_000,
-    plan="params/miniature.yaml", text="results/PLAN-MINIATURE.md",
+    plan="params/miniature.yaml", results="results/miniature-runs",
 )  # fmt: skip
 SCALES = {scale.name: scale for scale in (FULL, MINIATURE)}
 

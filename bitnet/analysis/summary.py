@@ -8,15 +8,16 @@ import pandas as pd
 
 from bitnet.analysis.counts import checklist, column_heads, final_counts
 from bitnet.analysis.hypotheses import answers_by_size, hypotheses
+from bitnet.analysis.phenomena import agreement, phenomena
 from bitnet.analysis.statistics import final_intervals
 from bitnet.analysis.verdict import judge
 from bitnet.evaluation.measures import MEASURES
 from bitnet.recipes import FIX
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
-from bitnet.scales import full_length
+from bitnet.scales import MINIATURE, full_length
 
-__all__ = ["headline", "measures_table", "quote", "runs_table", "summary"]
+__all__ = ["faithfulness", "headline", "measures_table", "quote", "runs_table", "summary"]
 
 _IN_RUNS_TABLE = (
     "unique_predictions", "unique_tokens", "effective_tokens", "context_information", "val_loss",
@@ -66,6 +67,30 @@ def summary(grid: Grid, histories: Sequence[History]) -> str:
         "### Missing", missing or "Nothing: every run of the plan is there.",
     ]  # fmt: skip
     return "\n\n".join(parts)
+
+
+def faithfulness(miniature: Sequence[History], full: Sequence[History]) -> str:
+    """The miniature beside the full runs, phenomenon by phenomenon, and then what it rests on."""
+    sizes = {f"miniature, hidden {MINIATURE.hidden}": _of_hidden(miniature, MINIATURE.hidden)}
+    sizes |= {
+        f"full, hidden {hidden}": _of_hidden(full, hidden)
+        for hidden in sorted({h.config.hidden for h in full})
+    }
+    rests = [
+        f"- {p.name}: **{p.answer}** ({p.evidence})." for p in phenomena(sizes[next(iter(sizes))])
+    ]
+    parts = [
+        "### Phenomenon by phenomenon",
+        _table(agreement(sizes)),
+        "### What the miniature's answers rest on",
+        _listed(rests),
+    ]
+    return "\n\n".join(parts)
+
+
+def _of_hidden(histories: Sequence[History], hidden: int) -> list[History]:
+    """The full-length runs at one hidden size."""
+    return [h for h in histories if h.config.hidden == hidden and full_length(h.config)]
 
 
 def runs_table(histories: Sequence[History]) -> str:

@@ -11,9 +11,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 import plotly.graph_objects as go
-from rich.console import Console
-from rich.table import Table
 
+from bitnet.analysis.answer import beside_full, in_words
 from bitnet.analysis.counts import checklist, column_heads, final_counts
 from bitnet.analysis.preflight import Finding
 from bitnet.analysis.verdict import Verdict
@@ -22,14 +21,11 @@ from bitnet.evaluation.measures import MEASURES
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.plan import Plan
 
-__all__ = ["QUESTION", "print_report", "read_report", "retire_report", "write_report"]
+__all__ = ["QUESTION", "read_report", "retire_report", "write_report"]
 
 QUESTION = "Does Stage-2 weight decay 0.0 cure degenerate decoding in BitNet b1.58 training?"
 
 _TRACES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl", "manifest.json")
-_MEASURES = ("unique_predictions", "unique_tokens", "effective_tokens", "val_loss")
-_FILES = (("report.html", "opens offline in a browser"), ("verdict.json", ""),
-          ("traces", "what each run left"))  # fmt: skip
 
 
 def retire_report(folder: str | Path) -> None:
@@ -93,49 +89,9 @@ def read_report(folder: str | Path) -> dict[str, Any]:
         facts = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise HistoryError(f"{folder}: no finished report here ({error}); {remedy}") from error
-    if "prompt_probe" not in facts:
+    if "in_words" not in facts:
         raise HistoryError(f"{folder}: a report of an earlier version of bitnet; {remedy}")
     return facts
-
-
-def print_report(folder: str | Path, console: Console | None = None) -> None:
-    """Print the verdict of a report with its reasons, the final counts, and where its files are."""
-    facts = read_report(folder)
-    console = console or Console(highlight=False)
-    console.print(_counts_table(facts), _outcomes_table(facts))
-    answer = facts["answer"].upper()
-    console.print(f"\n[bold]{facts['question']}\n{answer}[/bold]: {facts['reason']}\n")
-    for question, answer, reason in facts["sub_answers"]:
-        console.print(f"- {question} [bold]{answer}[/bold]: {reason}")
-    console.print(f"- The 20-prompt probe: {facts['prompt_probe']}\n")
-    for name, what in _FILES:
-        console.print(f"  {Path(folder) / name}  {what}".rstrip(), soft_wrap=True)
-
-
-def _counts_table(facts: dict[str, Any]) -> Table:
-    title = f"Final token counts: hidden {facts['hidden']}, {facts['steps']} steps"
-    table = Table(title=title, title_justify="left")
-    columns = [*(MEASURES[name].column for name in _MEASURES), "state"]
-    table.add_column("run", no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right")
-    for row in facts["final_counts"]:
-        table.add_row(row["run"], *(str(row[column]) for column in columns))
-    return table
-
-
-def _outcomes_table(facts: dict[str, Any]) -> Table:
-    table = Table(title="Checks", title_justify="left")
-    for column in ("run", "outcome", "what it fails, or leaves open"):
-        table.add_column(column)
-    for run, assessment in zip(facts["runs"], facts["assessments"], strict=True):
-        not_passed = [
-            check["name"] + (" (open)" if check["passed"] is None else "")
-            for check in assessment["checks"]
-            if not check["passed"]
-        ]
-        table.add_row(run["run"], assessment["outcome"], "; ".join(not_passed))
-    return table
 
 
 def _facts(
@@ -145,8 +101,11 @@ def _facts(
     configs = [history.config for history in histories]
     evaluated = [history.config for history in histories if history.evaluated]
     counts = final_counts(histories).to_dict("records")
+    beside = beside_full(histories, verdict)
     return {
         "question": QUESTION,
+        "in_words": in_words(histories, verdict),
+        "beside_full": None if beside is None else beside.to_dict(),
         **verdict.to_dict(),
         "hidden": plan.hidden,
         "steps": plan.steps,
@@ -181,6 +140,7 @@ def _page(
     return environment.from_string(source).render(
         question=QUESTION,
         plan=plan,
+        said=in_words(histories, verdict),
         verdict=verdict,
         findings=findings,
         runs=list(zip(labels, histories, strict=True)),

@@ -12,7 +12,7 @@ from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import default_runs_dir
-from bitnet.sweep.estimate import Speed, duration, measure_speed, time_left
+from bitnet.sweep.estimate import duration, measure_speed, size, time_left
 from bitnet.sweep.here import Here
 from bitnet.sweep.job import Job, Outcome
 from bitnet.sweep.notebook import check_notebook
@@ -103,32 +103,37 @@ class Runner:
     def dry_run(self) -> None:
         """Print what is there and how long the rest takes, by a measurement; no run is begun."""
         self.console.print(self._table())
+        for line in self.estimate():
+            self._print(line)
+
+    def estimate(self) -> list[str]:
+        """How long the rest takes, in lines: measured now, with as many at once as it will have.
+
+        Raises: `EstimateError`.
+        """
         pending, engine = self.pending, self.engine
         if not pending:
-            self._print("Nothing is left to do.")
-            return
+            return ["Nothing is left to do."]
         here = engine
         if isinstance(here, RayCluster):  # of a cluster only this machine can be measured
             here = Pool(len(self.jobs), None, "cpu" if engine.kind == "cpu" else "auto")
-        self._print(f"Measuring ({len(here.devices)} at once) ...")
         speeds = measure_speed(pending, here.devices)
-        for hidden, speed in speeds.items():
-            self._print(f"hidden {hidden}: {speed}")
-        self._print(self._estimate(speeds))
-        self._print(
-            f"Measured just now on this machine: {len(here.devices)} processes at once, "
-            f"{here.threads} thread(s) each, 10 updates and one evaluation at each hidden size "
-            "after a warm-up. Checkpoints are counted in; notebooks, and whatever else the "
-            "machine does later, are not."
-        )
-
-    def _estimate(self, speeds: Mapping[int, Speed]) -> str:
-        pending = self.pending
         seconds = [
-            speeds[job.config.hidden].seconds(job, self.found[job.identity].step) for job in pending
+            speeds[size(job.config)].seconds(job, self.found[job.identity].step) for job in pending
         ]
-        total = duration(time_left([], seconds, self.engine.workers))
-        return f"About {total} for {len(pending)} of {len(self.jobs)} runs: {self.engine}."
+        total = duration(time_left([], seconds, engine.workers))
+        configs = {size(job.config): job.config for job in pending}
+        return [
+            f"About {total} for {len(pending)} of {len(self.jobs)} runs: {engine}.",
+            *(
+                f"Hidden {c.hidden}, {c.vocabulary} tokens: {speeds[at]}"
+                for at, c in configs.items()
+            ),
+            f"Measured just now on this machine: {len(here.devices)} processes at once, "
+            f"{here.threads} thread(s) each, 10 updates and one evaluation at each size "
+            "after a warm-up. Checkpoints are counted in; notebooks, and whatever else the "
+            "machine does later, are not.",
+        ]
 
     def _table(self) -> Table:
         table = Table(title=self._title(), title_justify="left")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from bitnet.config import RunConfig
 from bitnet.sweep.estimate import duration, time_left
 from bitnet.sweep.job import Event, Job, Outcome
 
@@ -64,6 +65,11 @@ class Row:
         ]
 
 
+def _cost(config: RunConfig) -> int:
+    """What an update costs, in no unit: most of it is embedding and head."""
+    return config.hidden * config.vocabulary * config.batch_size * config.sequence_length
+
+
 class SweepTable:
     """Shows the jobs of a sweep while they are done; use as a context manager.
 
@@ -115,16 +121,14 @@ class SweepTable:
 
     def seconds_left(self) -> float | None:
         """The time that is left for all jobs; None before it can be known."""
-        speeds = {row.job.config.hidden: row.speed for row in self.rows.values() if row.speed}
+        speeds = {_cost(row.job.config): row.speed for row in self.rows.values() if row.speed}
         if not speeds:
             return None
 
         def seconds(row: Row) -> float:
-            size = row.job.config.hidden
-            nearest = min(speeds, key=lambda other: abs(other - size))
-            # The cost of an update grows about as the hidden size: most of it is embedding and
-            # head.
-            speed = row.speed or (speeds[nearest] or 1.0) * nearest / size
+            cost = _cost(row.job.config)
+            nearest = min(speeds, key=lambda other: abs(other - cost))
+            speed = row.speed or (speeds[nearest] or 1.0) * nearest / cost
             return (row.job.config.steps - row.step) / speed
 
         running = [seconds(row) for row in self.rows.values() if row.state == "training"]
