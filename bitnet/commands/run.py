@@ -35,8 +35,8 @@ def command(options: argparse.Namespace) -> int | list[str]:
         return INTERRUPTED if reason == STOPPED else int(bool(reason))
     plan = Plan(
         hidden=options.hidden, steps=options.steps, arms=[arm_name(options.arm)],
-        seeds=options.seed, corpus=options.corpus, device=options.device, eval_every=options.eval_every,
-        probe_positions=options.probe_positions, scale=options.scale,
+        seeds=options.seed, corpus=options.corpus, device=options.device,
+        eval_every=options.eval_every, probe_positions=options.probe_positions, scale=options.scale,
         vocabulary=options.vocabulary, order=options.order,
     )  # fmt: skip
     engine = Here(options.threads, options.device, options.precision)
