@@ -129,7 +129,7 @@ def _time(job: Job) -> tuple[float, float, float]:
     start_threads()
     config = replace(job.config, steps=TIMED_STEPS, eval_every=2 * UPDATES)
     corpus = load_corpus(config.corpus, config.vocabulary, log=lambda line: None)
-    backend = choose(job.device, job.precision)
+    backend = choose(job.device, job.precision, job.strict)
     records = iter(Trainer(config, corpus, backend, Evaluation(config, corpus)))
     ready = time.time()
     assert _together is not None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -14,13 +15,13 @@ from bitnet.runs.grid import Grid
 from bitnet.runs.history import default_runs_dir
 from bitnet.sweep.estimate import duration, measure_speed, size, time_left
 from bitnet.sweep.here import Here
-from bitnet.sweep.job import Job, Outcome
+from bitnet.sweep.job import Event, Job, Outcome
 from bitnet.sweep.notebook import check_notebook
-from bitnet.sweep.pool import Pool
+from bitnet.sweep.pool import Finish, Pool
 from bitnet.sweep.ray import RayCluster
 from bitnet.sweep.table import SweepTable
 
-__all__ = ["ENGINES", "Engine", "Runner", "failures"]
+__all__ = ["ENGINES", "FINISHED", "Engine", "Runner", "Watch", "failures"]
 
 Engine = Here | Pool | RayCluster
 ENGINES: Mapping[str, Callable[..., Engine]] = {"pool": Pool, "ray": RayCluster.connect}
@@ -29,6 +30,16 @@ FINISHED = ("complete", "diverged")  # nothing is left to do
 NEEDED_IF_SET = {
     "eval_every", "probe_positions", "vocabulary", "batch_size", "sequence_length", "order",
 }  # fmt: skip
+
+
+class Watch(Protocol):
+    """Who is told what becomes of the jobs: what workers report, and how each ended or was found.
+
+    `state` is the word for how it ended, if it is not the status of the outcome.
+    """
+
+    def listen(self, job: Job, event: Event) -> None: ...
+    def finish(self, job: Job, outcome: Outcome, state: str = "") -> None: ...
 
 
 @dataclass
@@ -47,11 +58,12 @@ class Runner:
         engine_for: Callable[[int], Engine],
         runs_dir: str | Path = "",
         console: Console | None = None,
+        strict: bool = False,
     ) -> "Runner":
         """Check everything, get the corpora, and look at what is there; no run is begun.
 
-        `engine_for` gives the engine for so many jobs. `runs_dir` is as in a `Plan`. Raises:
-        `ParameterError`, one line, for a wrong value and for a corpus that cannot be had.
+        `engine_for` gives the engine for so many jobs. `runs_dir` and `strict` are as in a `Plan`.
+        Raises: `ParameterError`, one line, for a wrong value and for a corpus that cannot be had.
         """
         folder = checks.folder("runs_dir", runs_dir) or default_runs_dir()
         _check_notebook(grid)
@@ -63,11 +75,12 @@ class Runner:
             Job(
                 config=run,
                 identity=run.identity(
-                    prints[run.corpus, run.vocabulary], engine.kind, engine.precision
+                    prints[run.corpus, run.vocabulary], engine.kind, engine.precision, strict
                 ),
                 runs_dir=folder.absolute(),
                 device=engine.kind,
                 precision=engine.precision,
+                strict=strict,
                 threads=engine.threads,
                 notebook=grid.notebook,
             )
@@ -86,19 +99,31 @@ class Runner:
         A job that fails does not stop the others.
         """
         self._print(f"{self._title()}: {self.engine}.")
-        outcomes = dict(self.found)
         with SweepTable(self.jobs, self.engine.workers, self.console) as table:
-            for job in self.jobs:
-                found = outcomes[job.identity]
-                if found.status in FINISHED:
-                    table.finish(job, found, "loaded" if found.status == "complete" else "")
-
-            def finish(job: Job, reason: str) -> None:
-                outcomes[job.identity] = job.ended(reason)
-                table.finish(job, outcomes[job.identity])
-
+            outcomes, finish = self._watched_by(table)
             self.engine.run(self.pending, table.listen, finish)
         return [(job, outcomes[job.identity]) for job in self.jobs]
+
+    async def work(self, watch: Watch) -> list[tuple[Job, Outcome]]:
+        """As `run`, on the event loop of the caller and with another watch; needs a `Pool`."""
+        assert isinstance(self.engine, Pool)
+        outcomes, finish = self._watched_by(watch)
+        await self.engine.work(self.pending, watch.listen, finish)
+        return [(job, outcomes[job.identity]) for job in self.jobs]
+
+    def _watched_by(self, watch: Watch) -> tuple[dict[str, Outcome], Finish]:
+        """The outcomes by identity, which the second, an engine's `finish`, completes."""
+        outcomes = dict(self.found)
+        for job in self.jobs:
+            found = outcomes[job.identity]
+            if found.status in FINISHED:
+                watch.finish(job, found, "loaded" if found.status == "complete" else "")
+
+        def finish(job: Job, reason: str) -> None:
+            outcomes[job.identity] = job.ended(reason)
+            watch.finish(job, outcomes[job.identity])
+
+        return outcomes, finish
 
     def dry_run(self) -> None:
         """Print what is there and how long the rest takes, by a measurement; no run is begun."""

@@ -1,15 +1,18 @@
 """A study: the runs of a plan trained side by side on this machine."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 
 from bitnet.checks import OneLineError
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
 from bitnet.runs.plan import Plan
+from bitnet.sweep.job import Job, Outcome
 from bitnet.sweep.pool import Pool, cores
 from bitnet.sweep.runner import FINISHED, Runner, failures
 
-__all__ = ["StudyError", "prepare", "train"]
+__all__ = ["StudyError", "histories", "prepare", "train"]
 
 
 class StudyError(OneLineError, RuntimeError):
@@ -28,15 +31,22 @@ def prepare(plan: Plan, workers: int | None = None, console: Console | None = No
         chosen = at_once if workers is None else workers
         return Pool(jobs, chosen, plan.device, plan.backend.precision)
 
-    return Runner.prepare(Grid(plan.runs), engine, plan.runs_dir, console)
+    return Runner.prepare(Grid(plan.runs), engine, plan.runs_dir, console, plan.strict)
 
 
 def train(runner: Runner) -> list[History]:
     """Train what is left, and return the histories in the order of the plan.
 
-    One that diverged is a result too. Raises: `StudyError` where a run did not get to its end.
+    Raises: `StudyError` where a run did not get to its end.
     """
-    outcomes = runner.run()
+    return histories(runner.run())
+
+
+def histories(outcomes: Sequence[tuple[Job, Outcome]]) -> list[History]:
+    """The histories of finished jobs; one that diverged is a result too.
+
+    Raises: `StudyError` where a run did not get to its end.
+    """
     unfinished = [pair for pair in outcomes if pair[1].status not in FINISHED]
     if unfinished:
         raise StudyError("; ".join(failures(unfinished)))
