@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 
 from bitnet.analysis.assessment import collapsed_by_the_switch
 from bitnet.analysis.phenomena import DECOUPLED, DOWN, agreement
-from bitnet.analysis.results import RESULTS, load_plan, survey
+from bitnet.analysis.results import CHECKOUT, RESULTS, load_plan, survey
 from bitnet.analysis.verdict import Verdict, judge
 from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
-from bitnet.scales import full_length, scale_of
+from bitnet.scales import FULL, Scale, full_length, scale_of
 from bitnet.schedule import stage_boundary
 
-__all__ = ["Comparison", "beside_full", "compare", "in_words"]
+__all__ = ["Comparison", "beside_full", "compare", "in_words", "registered"]
 
 
 @dataclass(frozen=True)
@@ -44,32 +44,41 @@ def beside_full(histories: Sequence[History], verdict: Verdict) -> Comparison | 
     """A study beside the registered full runs, or None where there is no checkout with them."""
     if not RESULTS.is_dir():
         return None
-    plan = load_plan()
-    full = [history for history in survey(plan)[0] if full_length(history.config)]
-    return compare(histories, verdict, full, judge(full, plan.runs))
+    return compare(histories, verdict, *registered())
+
+
+def registered(scale: Scale = FULL) -> tuple[list[History], Verdict]:
+    """The committed full-length runs of a scale's registered plan, and the verdict on them.
+
+    Raises: `HistoryError` outside a checkout.
+    """
+    plan = load_plan(scale=scale)
+    found = survey(plan, CHECKOUT / scale.results)[0]
+    runs = [history for history in found if full_length(history.config)]
+    return runs, judge(runs, plan.runs)
 
 
 def compare(
-    histories: Sequence[History], verdict: Verdict, full: Sequence[History], registered: Verdict
+    histories: Sequence[History], verdict: Verdict, full: Sequence[History], other: Verdict
 ) -> Comparison:
-    """A study and its verdict beside the `full` runs and the `registered` verdict on them.
+    """A study and its verdict beside the `full` runs and the verdict on them.
 
     Runs that are shorter than the plan of their scale are not compared: they show a beginning.
     """
     if not all(full_length(history.config) for history in histories):
-        return Comparison(in_words(full, registered), (), ())
+        return Comparison(in_words(full, other), (), ())
     table = agreement({"here": histories, "there": full})
-    pairs = [("does the fix work", verdict.answer, registered.answer)]
+    pairs = [("does the fix work", verdict.answer, other.answer)]
     pairs += [
         (question.rstrip("?").lower(), mine, theirs)
         for (question, mine, _), (_, theirs, _) in zip(
-            verdict.sub_answers, registered.sub_answers, strict=True
+            verdict.sub_answers, other.sub_answers, strict=True
         )
     ]
     pairs += [(row.phenomenon, row.here, row.there) for row in table.itertuples()]
     known = [pair for pair in pairs if "not known" not in pair and "inconclusive" not in pair]
     return Comparison(
-        in_words(full, registered),
+        in_words(full, other),
         tuple(f"{name}: {mine}" for name, mine, theirs in known if mine == theirs),
         tuple(
             f"{name}: {mine} here, {theirs} there" for name, mine, theirs in known if mine != theirs

@@ -10,7 +10,7 @@ from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 from bitnet.schedule import stage_boundary
 
-__all__ = ["DECOUPLED", "DOWN", "Phenomenon", "agreement", "phenomena"]
+__all__ = ["DECOUPLED", "DOWN", "Phenomenon", "agreement", "held", "phenomena"]
 
 DOWN = ("dead", "collapsed")
 HEALTHY_PROBE = 16  # of 20: the least that the brief calls healthy early in Stage 1
@@ -62,6 +62,21 @@ def phenomena(histories: Sequence[History]) -> list[Phenomenon]:
         ("the same of the fix and its control", (FULL_PRECISION, FIX)),
     )
     return [*found, *(_order(name, {arm: arms[arm] for arm in of}) for name, of in orders)]
+
+
+def held(histories: Sequence[History], predictions: Mapping[str, str]) -> pd.DataFrame:
+    """Predictions about phenomena, by their names: a table of prediction, held, evidence.
+
+    Raises: `KeyError` for a name that is not among the phenomena.
+    """
+    found = {p.name: p for p in phenomena(histories)}
+    rows = []
+    for name, answer in predictions.items():
+        seen = found[name]
+        same = "yes" if answer == seen.answer else "no"
+        word = "not known" if seen.answer == "not known" else same
+        rows.append((f"{name}: {answer}", word, f"{seen.answer} ({seen.evidence})"))
+    return pd.DataFrame(rows, columns=["prediction", "held", "evidence"])
 
 
 def agreement(sizes: Mapping[str, Sequence[History]]) -> pd.DataFrame:

@@ -45,9 +45,12 @@ def load_results(
     return chosen
 
 
-def load_plan(scale: Scale = FULL) -> Grid:
-    """The grid of a scale's registered plan. Raises: `ParameterError` outside a checkout."""
-    return Grid.load(CHECKOUT / scale.plan)
+def load_plan(path: str | Path = "", scale: Scale = FULL) -> Grid:
+    """The grid of a file; empty: that of a scale's registered plan.
+
+    Raises: `ParameterError`, one line.
+    """
+    return Grid.load(path or CHECKOUT / scale.plan)
 
 
 def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataFrame]:

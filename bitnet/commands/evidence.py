@@ -27,12 +27,12 @@ def command(options: argparse.Namespace) -> int:
     """Print, or publish."""
     if not options.publish:
         scale = SCALES[options.scale]
-        plan = load_plan(scale)
+        plan = load_plan(scale=scale)
         print(summary(plan, survey(plan, options.runs_dir or CHECKOUT / scale.results)[0]))
         return 0
     found = {}
     for scale in SCALES.values():
-        plan = load_plan(scale)
+        plan = load_plan(scale=scale)
         for name in collect(plan, options.runs_dir, CHECKOUT / scale.results):
             print(f"new: {scale.results}/{name}")
         found[scale.name] = (plan, survey(plan, CHECKOUT / scale.results)[0])

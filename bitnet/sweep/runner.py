@@ -13,6 +13,7 @@ from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import default_runs_dir
+from bitnet.scales import FULL, scale_of
 from bitnet.sweep.estimate import duration, measure_speed, size, time_left
 from bitnet.sweep.here import Here
 from bitnet.sweep.job import Event, Job, Outcome
@@ -26,10 +27,7 @@ __all__ = ["ENGINES", "FINISHED", "Engine", "Runner", "Watch", "failures"]
 Engine = Here | Pool | RayCluster
 ENGINES: Mapping[str, Callable[..., Engine]] = {"pool": Pool, "ray": RayCluster.connect}
 FINISHED = ("complete", "diverged")  # nothing is left to do
-# Parameters that a notebook need not have while a run has them as they are by default.
-NEEDED_IF_SET = {
-    "eval_every", "probe_positions", "vocabulary", "batch_size", "sequence_length", "order",
-}  # fmt: skip
+BATCH = ("vocabulary", "batch_size", "sequence_length")  # what the name of a scale tells
 
 
 class Watch(Protocol):
@@ -185,9 +183,14 @@ def _check_notebook(grid: Grid) -> None:
     if not grid.notebook:
         return
     known = check_notebook(grid.notebook)
-    for name in NEEDED_IF_SET - known:
-        for run in grid.runs:
-            if getattr(run, name) != getattr(RunConfig, name):
+    for run in grid.runs:
+        scale = scale_of(run) or FULL
+        usual = {
+            name: getattr(RunConfig, name) for name in ("eval_every", "probe_positions", "order")
+        }
+        usual |= {name: getattr(scale, name) for name in BATCH}
+        for name in usual.keys() - known:
+            if getattr(run, name) != usual[name]:
                 allowed = f"{grid.notebook.name} has no such parameter, and would train another run"
                 raise checks.ParameterError(name, getattr(run, name), allowed)
 
