@@ -176,8 +176,8 @@ def _evidence(options: argparse.Namespace) -> int:
 
 def _draw_hero(path: Path, histories: Sequence[History]) -> None:
     """The README's picture, of the full runs at hidden 256."""
-    from bitnet.display.bands import hero_figure
     from bitnet.display.theme import can_draw, picture
+    from bitnet.display.verify import hero_figure
     from bitnet.runs.plan import PLAN_STEPS
 
     shown = [h for h in histories if (h.config.hidden, h.config.steps) == (256, PLAN_STEPS)]
