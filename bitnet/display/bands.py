@@ -1,137 +1,77 @@
-"""Seeds as bands: the mean of an arm's runs over training, from the least to the greatest."""
+"""Runs as lines: one of each run, or the median of an arm's runs in a band of all of them."""
 
-import math
 from collections.abc import Sequence
-from statistics import mean
+from statistics import median
 
 import pandas as pd
-import plotly.graph_objects as go
 
-from bitnet.analysis.hypotheses import RIVAL
+from bitnet.display.chart import Chart
 from bitnet.display.groups import together
-from bitnet.display.references import draw_levels, draw_reference
-from bitnet.display.theme import axis_title, colour, dash, dress, faint, mark_switch
+from bitnet.display.theme import colour, dash, faint, ink
+from bitnet.evaluation.diversity import STATES
 from bitnet.evaluation.measures import MEASURES
-from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 
-__all__ = ["hero_figure", "spread_figure"]
+__all__ = ["common_state", "draw_runs", "each_run"]
 
-# The arms of the README's figure, and in a few words what each is.
-_HERO_ARMS = {
-    BROKEN: ", the broken setting<br>Adam + L2, decay 0.05 in Stage 2",
-    FIX: ", the fix<br>Adam + L2, decay 0 in Stage 2",
-    RIVAL: "<br>AdamW, decay 0 in Stage 2",
-}
-_HERO_HEIGHT = 480
-_HERO_DECADES = 4  # of its log axis, from 1
-_LABEL_HEIGHT = 0.11  # of a label of two lines, in parts of the height of the axis
-_FAINT = ("#ddd", "#999")
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 
 
-def spread_figure(
-    histories: Sequence[History], measure: str, title: str = "", log: bool = False
-) -> go.Figure:
-    """A measure over training: the mean over the seeds of an arm, in a band of all of them.
+def draw_runs(chart: Chart, histories: Sequence[History], measure: str) -> None:
+    """A line for the runs that differ in their repetition only, as far as all of them have come.
 
-    One line an arm, size, length and corpus, as far as all of its seeds have come.
+    Of several runs it is their median, in a band from the least to the greatest. Runs that were
+    never evaluated are left out.
     """
-    figure = go.Figure()
-    for name, runs in together([h for h in histories if h.evaluated]).items():
-        seeds = f"{len(runs)} seed{'s' * (len(runs) > 1)}"
-        table = _by_seed(runs, measure)
-        _band(figure, table, f"{name} ({seeds})", runs[0].config.arm, measure)
-    mark_switch(figure, histories)
-    draw_reference(figure, histories, measure, log)
-    dress(figure, title or MEASURES[measure].label, "update (step)", axis_title(measure, log))
-    figure.update_yaxes(type="log" if log else "linear")
-    return figure
+    shown = [history for history in histories if history.evaluated]
+    settings = sorted({_setting(history) for history in shown})
+    for name, runs in together(shown).items():
+        setting = settings.index(_setting(runs[0]))
+        _draw(chart, name, runs, measure, _SYMBOLS[setting % len(_SYMBOLS)])
 
 
-def hero_figure(
-    histories: Sequence[History], title: str = "Distinct tokens predicted on held-out text"
-) -> go.Figure:
-    """The README's figure: `unique_tokens` (log) of the broken setting, the fix and AdamW.
-
-    The mean over the seeds of each arm, in a band of all of them, labelled at its end; other arms
-    are left out. Made for 1000 x 480 pixels.
-    """
-    figure = go.Figure()
-    shown = [h for arm in _HERO_ARMS for h in histories if h.evaluated and h.config.arm == arm]
-    groups, ends = together(shown), []
-    for name, runs in groups.items():
-        arm, table = runs[0].config.arm, _by_seed(runs, "unique_tokens")
-        # Broken and fix are the same until the switch: the one below is seen beside the other.
-        _band(figure, table, name, arm, "unique_tokens", width=4 if arm == BROKEN else 2)
-        text = f"<b>{name}</b>{_HERO_ARMS[arm]}"
-        ends.append((math.log10(table.iloc[-1].mean()), table.index[-1], text, colour(arm)))
-    mark_switch(figure, shown)
-    ceiling = "ceiling: {:.0f} positions"
-    draw_levels(figure, shown, "unique_tokens_ceiling", ceiling, log=True, colours=_FAINT)
-    draw_reference(figure, shown, "unique_tokens", log=True, colours=_FAINT)
-    dress(figure, title, "update (step)", axis_title("unique_tokens", log=True))
-    _label_ends(figure, ends)
-    figure.update_layout(showlegend=False, height=_HERO_HEIGHT, margin={"r": 240})
-    last = max((h.config.steps for h in shown), default=1)
-    figure.update_xaxes(range=[-0.02 * last, 1.01 * last])  # else it grows to hold the labels
-    figure.update_yaxes(type="log", dtick=1, range=[-0.05, _HERO_DECADES])
-    return figure
-
-
-def _label_ends(figure: go.Figure, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Labels at the right ends of lines, none over another; `ends` are (log y, x, text, colour)."""
-    ends = sorted(ends)
-    places = _apart([y for y, *_ in ends], _LABEL_HEIGHT * _HERO_DECADES)
-    for place, (_, x, text, hue) in zip(places, ends, strict=True):
-        figure.add_annotation(
-            x=x, y=place, text=text, xanchor="left", yanchor="middle", xshift=10, align="left",
-            showarrow=False, font={"color": hue, "size": 13},
-        )  # fmt: skip
-
-
-def _apart(values: Sequence[float], gap: float) -> list[float]:
-    """The nearest places to ascending `values` of which each is `gap` or more above the last.
-
-    By pooling adjacent violators (Barlow et al. 1972), of the values less their share of gaps.
-    """
-    blocks: list[list[float]] = []
-    for number, value in enumerate(values):
-        blocks.append([value - number * gap])
-        while len(blocks) > 1 and mean(blocks[-2]) > mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    places = [mean(block) for block in blocks for _ in block]
-    return [place + number * gap for number, place in enumerate(places)]
-
-
-def _by_seed(runs: Sequence[History], measure: str) -> pd.DataFrame:
+def each_run(runs: Sequence[History], measure: str) -> pd.DataFrame:
     """The measure by step, one column a run, at the steps at which all of them were evaluated."""
     columns = [run.measures.set_index("step")[measure] for run in runs]
-    return pd.concat(columns, axis=1).dropna()
+    return pd.concat(columns, axis=1, keys=range(len(runs)), join="inner")
 
 
-def _band(
-    figure: go.Figure, table: pd.DataFrame, name: str, arm: str, measure: str, width: float = 2
-) -> None:
-    """The mean of the columns of `table` as a line, in a band from the least to the greatest."""
-    steps, hue = table.index.tolist(), colour(arm)
+def common_state(runs: Sequence[History], step: int) -> str:
+    """The state of most runs at an evaluation; of states as frequent as each other, the worst."""
+    found = [run.states[run.measures.step == step].iloc[0] for run in runs]
+    return max(STATES, key=found.count)
+
+
+def _draw(chart: Chart, name: str, runs: Sequence[History], measure: str, symbol: str) -> None:
+    table, arm, several = each_run(runs, measure), runs[0].config.arm, len(runs) > 1
+    steps, hue, text = [int(step) for step in table.index], colour(arm), MEASURES[measure].text
+    whole = all(run.complete for run in runs)
+    label = f"{name} ({len(runs)} runs)" if several else name
+    label += "" if whole else " (incomplete)"
     low, high = table.min(axis=1).round(4).tolist(), table.max(axis=1).round(4).tolist()
-    figure.add_scatter(
-        x=steps + steps[::-1],
-        y=high + low[::-1],
-        fill="toself",
-        mode="none",
-        fillcolor=faint(hue),
-        hoverinfo="skip",
-        showlegend=False,
-        legendgroup=name,
-    )
-    figure.add_scatter(
+    found = [common_state(runs, step) for step in steps]
+    if several:
+        chart.area(label, x=steps + steps[::-1], y=high + low[::-1], fillcolor=faint(hue))
+        found = [
+            f"{text(least)} to {text(most)}; {state}"
+            for least, most, state in zip(low, high, found, strict=True)
+        ]
+    title = f"{label}<br>" if several else f"{runs[0].config.label()}<br>"
+    chart.line(
+        label,
+        hue,
         x=steps,
-        y=table.mean(axis=1).round(4).tolist(),
-        name=name,
-        legendgroup=name,
+        y=[round(median(row), 4) for row in table.itertuples(index=False)],
         mode="lines+markers",
-        line={"color": hue, "width": width, "dash": dash(arm)},
-        marker={"size": 5},
-        hovertemplate=f"step %{{x}}: %{{y:.{MEASURES[measure].decimals}f}}",
+        line={"color": hue, "dash": dash(arm), "width": 2},
+        marker={"size": 6, "symbol": symbol},
+        customdata=found,
+        hovertemplate=f"{title}step %{{x:,d}}: %{{y:{MEASURES[measure].d3}}} "
+        "(%{customdata})<extra></extra>",
+        hoverlabel={"bordercolor": ink(hue)},
     )
+
+
+def _setting(history: History) -> tuple[int, int, str]:
+    """What runs of one arm and colour may differ in, seeds aside."""
+    return history.config.hidden, history.config.steps, history.config.corpus

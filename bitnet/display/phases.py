@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from bitnet.display.references import distinct
-from bitnet.display.theme import axis_title, colour, dash, dress
+from bitnet.display.theme import STATE_COLOURS, axis_title, colour, dash, dress
 from bitnet.evaluation.diversity import COLLAPSED_CONTEXT_INFORMATION, DEAD_ENTROPY_SHARE
 from bitnet.evaluation.measures import MEASURES
 from bitnet.runs.history import History
@@ -29,28 +29,45 @@ def phase_figure(
     uniform = distinct(histories, "ln_vocabulary")
     for value, whose in uniform:
         dead = "dead: uniform" + (f" ({whose})" if whose else "")
-        _region(figure, right, DEAD_ENTROPY_SHARE * value, value * 1.02, "#bbbbbb", dead)
+        _region(
+            figure,
+            right,
+            DEAD_ENTROPY_SHARE * value,
+            value * 1.02,
+            STATE_COLOURS["dead"],
+            dead,
+            right,
+        )
     top = DEAD_ENTROPY_SHARE * max(value for value, _ in uniform)
     text = "collapsed: context ignored"
-    _region(figure, COLLAPSED_CONTEXT_INFORMATION, bottom, top, "#f2c9b0", text)
+    _region(figure, COLLAPSED_CONTEXT_INFORMATION, bottom, top, STATE_COLOURS["collapsed"], text)
     configs = [history.config for history in histories]
     for history in histories:
         _path(figure, history, history.config.label(configs))
     dress(figure, title, axis_title(_X.name), axis_title(_Y.name))
+    tops = [1.02 * value for value, _ in uniform]
     figure.update_xaxes(range=[-0.02 * right, right])
+    figure.update_yaxes(range=[bottom, max(tops, default=12.0)])
     return figure
 
 
 def _region(
-    figure: go.Figure, right: float, bottom: float, top: float, hue: str, text: str
+    figure: go.Figure,
+    right: float,
+    bottom: float,
+    top: float,
+    hue: str,
+    text: str,
+    at: float = 0,
 ) -> None:
-    """A coloured area from the y axis to `right`, labelled in its lower left corner."""
+    """A coloured area from the y axis to `right`, labelled at its bottom, at its left or right."""
     figure.add_shape(
-        type="rect", x0=0, x1=right, y0=bottom, y1=top, fillcolor=hue, opacity=0.4,
+        type="rect", x0=0, x1=right, y0=bottom, y1=top, fillcolor=hue, opacity=0.6,
         line_width=0, layer="below",
     )  # fmt: skip
     figure.add_annotation(
-        x=0, y=bottom, text=text, showarrow=False, xanchor="left", yanchor="bottom",
+        x=at, y=bottom, text=text, showarrow=False, xanchor="right" if at else "left",
+        yanchor="bottom",
         font={"size": 11},
     )  # fmt: skip
 
@@ -66,6 +83,6 @@ def _path(figure: go.Figure, history: History, name: str) -> None:
         line={"color": colour(arm), "width": 1.5, "dash": dash(arm)},
         marker={"size": [6] * (len(m) - 1) + [14], "color": colour(arm)},
         customdata=[[int(step), state] for step, state in zip(m.step, states, strict=True)],
-        hovertemplate="step %{customdata[0]}: %{customdata[1]}<br>"
-        f"{_X.column} %{{x:.{_X.decimals}f}}, {_Y.column} %{{y:.{_Y.decimals}f}} nats",
+        hovertemplate="step %{customdata[0]:,d}: %{customdata[1]}<br>"
+        f"{_X.column} %{{x:{_X.d3}}}, {_Y.column} %{{y:{_Y.d3}}} nats",
     )

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 import pandas as pd
-import plotly.graph_objects as go
 
+from bitnet.display.chart import Chart
 from bitnet.display.theme import colour
+from bitnet.evaluation.measures import number
 from bitnet.runs.history import History
 
 __all__ = ["overlay_published", "overlay_published_sizes", "published"]
@@ -28,7 +29,7 @@ def published() -> pd.DataFrame:
 
 
 def overlay_published(
-    figure: go.Figure, histories: Sequence[History], column: str, what: str = ""
+    chart: Chart, histories: Sequence[History], column: str, what: str = ""
 ) -> None:
     """The published points of the arms and sizes shown, as far as these runs reach, if any."""
     table = published().dropna(subset=[column])
@@ -38,28 +39,27 @@ def overlay_published(
         rows = rows[(rows.step > 1) & (rows.step <= last)]
         if len(rows):
             length = rows.steps_total.iloc[0]
-            known = f"{length:.0f}-step run" if length == length else ""
+            known = f"{number(length)}-step run" if length == length else ""
             about = ", ".join(part for part in (what, known) if part)
-            figure.add_scatter(
+            chart.points(
+                f"{arm}, published" + (f" ({about})" if about else ""),
                 x=rows.step.tolist(),
                 y=rows[column].tolist(),
-                name=f"{arm}, published" + (f"<br>({about})" if about else ""),
-                mode="markers",
                 marker=_marker(arm),
-                hovertemplate="published: step %{x}: %{y}<extra></extra>",
+                hovertemplate="published: step %{x:,d}: %{y}<extra></extra>",
             )
 
 
-def overlay_published_sizes(figure: go.Figure) -> list[int]:
+def overlay_published_sizes(chart: Chart) -> list[int]:
     """The last published 20-prompt probe of every size, which are returned."""
     last = published().query("run == 'scaling'").groupby("hidden").last()
     arm = _ARMS["scaling"]
-    figure.add_scatter(
+    chart.points(
+        f"{arm}, published ({number(10_000)} steps)",
         x=last.index.tolist(),
         y=last.unique_predictions.tolist(),
-        name=f"{arm}, published (10 000 steps)",
-        mode="markers",
         marker=_marker(arm),
+        hovertemplate="published: hidden %{x}: %{y}<extra></extra>",
     )
     return last.index.tolist()
 

@@ -1,13 +1,10 @@
 """What measures are read against: each distinct value among the runs shown, once, as a line."""
 
 from collections.abc import Sequence
-from typing import Any
-
-import plotly.graph_objects as go
 
 from bitnet.config import RunConfig
-from bitnet.display.theme import level
-from bitnet.evaluation.measures import MEASURES
+from bitnet.display.chart import Chart
+from bitnet.evaluation.measures import MEASURES, number
 from bitnet.runs.history import History
 
 __all__ = ["distinct", "draw_levels", "draw_reference", "formatted"]
@@ -15,7 +12,7 @@ __all__ = ["distinct", "draw_levels", "draw_reference", "formatted"]
 
 def formatted(measure: str, value: float) -> str:
     """A value of a measure as text, with as many decimals as the measure has."""
-    return f"{value:.{MEASURES[measure].decimals}f}"
+    return MEASURES[measure].text(value)
 
 
 def distinct(histories: Sequence[History], key: str) -> list[tuple[float, str]]:
@@ -36,35 +33,32 @@ def distinct(histories: Sequence[History], key: str) -> list[tuple[float, str]]:
 
 
 def draw_reference(
-    figure: go.Figure, histories: Sequence[History], measure: str, log: bool = False, **look: Any
+    chart: Chart, histories: Sequence[History], measure: str, always: bool = False
 ) -> None:
     """The lines to read a measure against, if it has a reference; see `draw_levels`."""
     found = MEASURES[measure]
-    text = f"{found.beside}: {{:.{found.decimals}f}}"
-    draw_levels(figure, histories, found.reference, text, log=log, **look)
+    text = f"{found.beside}: {{}}"
+    draw_levels(chart, histories, found.reference, text, found.decimals, always=always)
 
 
 def draw_levels(
-    figure: go.Figure,
+    chart: Chart,
     histories: Sequence[History],
     key: str,
     text: str,
+    decimals: int = 0,
     *,
-    log: bool = False,
     share: float = 1.0,
-    left: bool | None = None,
-    **look: Any,
+    always: bool = False,
 ) -> None:
     """A line at `share` of each distinct value of a reference, labelled `text` with its value in.
 
-    Where the runs differ the labels name their corpora, and stand at the two ends in turn (unless
-    `left` says where), so that near ones can be read. A log axis has no place for 0.
+    Where the runs differ the labels name their corpora. Unless `always`, a value far from the data
+    becomes a note.
     """
-    for number, (value, whose) in enumerate(distinct(histories, key)):
-        if value > 0 or not log:
-            label = text.format(share * value) + (f" ({whose})" if whose else "")
-            side = number % 2 == 1 if left is None else left
-            level(figure, share * value, label, log, side, **look)
+    for value, whose in distinct(histories, key):
+        label = text.format(number(share * value, decimals)) + (f" ({whose})" if whose else "")
+        chart.level(share * value, label, always)
 
 
 def _text(config: RunConfig, among: Sequence[RunConfig]) -> str:

@@ -12,42 +12,59 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from plotly.colors import find_intermediate_color
 
-from bitnet.evaluation.measures import MEASURES
+from bitnet.config import RunConfig
+from bitnet.evaluation.measures import MEASURES, SEPARATORS
 from bitnet.recipes import Recipe, recipe
-from bitnet.runs.history import History
 from bitnet.schedule import stage_boundary
 
 __all__ = [
-    "ARM_COLOURS", "CASE_COLOURS", "HEIGHT", "TEMPLATE", "axis_title", "can_draw", "colour",
-    "dash", "dress", "faint", "grid_decay", "level", "mark_switch", "picture", "set_renderer",
+    "ARM_COLOURS", "CASE_COLOURS", "FAINT", "HEIGHT", "STATE_COLOURS", "STATE_INKS", "TEMPLATE",
+    "axis_title", "can_draw", "colour", "contrast", "dash", "dress", "faint", "grid_decay", "ink",
+    "mark_switch", "picture", "sentence", "set_renderer", "step_axis",
 ]  # fmt: skip
 
-# Okabe & Ito's colours, which every kind of colour vision tells apart; an arm keeps its colour in
-# every figure, and the named arms that share one differ in their dash.
+# Okabe & Ito's colours, which every kind of colour vision tells apart, but for their yellow, which
+# is darker here to be seen on white. An arm keeps its colour in every figure, and the named arms
+# that share one differ in their dash.
 ARM_COLOURS = {
     "l2-0.05": "#D55E00", "l2-0.0": "#0072B2", "l2-0.1": "#CC79A7", "l2-reduced-lr": "#E69F00",
-    "l2-label-smoothing": "#56B4E9", "l2-grad-clip": "#000000", "adamw-0.05": "#F0E442",
+    "l2-label-smoothing": "#56B4E9", "l2-grad-clip": "#000000", "adamw-0.05": "#B8A200",
     "adamw-0.0": "#009E73", "no-decay": "#999999", "fp-l2-0.0": "#0072B2",
     "fp-adamw-0.0": "#009E73", "l2-blocks-0.0": "#117733",
 }  # fmt: skip
 # The arms of a decay grid by their coefficient, from light to dark; none is grey.
 _NO_DECAY = "#999999"
-_DECAY_COLOURS = {0.001: "#F0E442", 0.01: "#E69F00", 0.05: "#D55E00", 0.1: "#000000"}
+_DECAY_COLOURS = {0.001: "#B8A200", 0.01: "#E69F00", 0.05: "#D55E00", 0.1: "#000000"}
 # Any other arm takes one of Paul Tol's "muted" colours, by its name.
 _OTHER_COLOURS = (
     "#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255",
     "#AA4499",
 )  # fmt: skip
 CASE_COLOURS = ("#555555", "#D55E00", "#009E73", "#0072B2")  # of things that are not arms
+# The areas that stand for states: light, for they lie behind dark text.
+STATE_COLOURS = {
+    "dead": "#DDDDDD", "collapsed": "#F6D0B8", "learning": "#CFE3F2", "diverse": "#B5E0CF",
+}  # fmt: skip
+# The same hues as marks of their own.
+STATE_INKS = {
+    "dead": "#999999", "collapsed": "#D98B5F", "learning": "#6FA8D6", "diverse": "#4FB08C",
+}  # fmt: skip
+FAINT = "#767676"  # of marks that are there to read others by; legible on white
 HEIGHT = 430
 PICTURE_WIDTH = 760  # pixels
-PICTURE_COLOURS = 128  # few, so that a notebook with seven pictures stays small
+PICTURE_QUALITY = 45  # of a JPEG: seven of them in a notebook, and texts can be read
+PICTURE_COLOURS = 128  # of a PNG; few, so that it stays small
 
 # Of plotly's white template only what a plain chart needs: every figure in a notebook carries its
-# template along.
+# template along. White paper under dark text is legible in a dark page too, where text on no paper
+# would have to be grey.
 _WHITE = pio.templates["plotly_white"].layout.to_plotly_json()
 _KEPT = ("font", "title", "xaxis", "yaxis", "hoverlabel", "paper_bgcolor", "plot_bgcolor")
-TEMPLATE = {"layout": {name: _WHITE[name] for name in _KEPT}}
+# No margin of its own for an axis: a figure would change its size as it is touched.
+_AXES = {axis: {**_WHITE[axis], "automargin": False} for axis in ("xaxis", "yaxis")}
+TEMPLATE = {"layout": {name: _WHITE[name] for name in _KEPT} | _AXES}
+# As wide as the page, and again when the page changes.
+CONFIG = {"responsive": True, "displaylogo": False}
 
 
 def set_renderer() -> None:
@@ -56,10 +73,14 @@ def set_renderer() -> None:
 
     class Picture(MimetypeRenderer):
         def to_mimebundle(self, fig_dict: dict) -> dict[str, str]:
-            return {"image/png": base64.b64encode(picture(fig_dict)).decode()}
+            drawn = picture(fig_dict, kind="JPEG")
+            return {"image/jpeg": base64.b64encode(drawn).decode()}
 
-    pio.renderers["small_png"] = Picture()
-    pio.renderers.default = "plotly_mimetype+small_png" if can_draw() else "plotly_mimetype"
+    # Not a PNG, which JupyterLab would show in place of the figure until the mouse comes, and then
+    # exchange for one of another size.
+    pio.renderers["small_jpeg"] = Picture()
+    pio.renderers["plotly_mimetype"].config = CONFIG
+    pio.renderers.default = "plotly_mimetype+small_jpeg" if can_draw() else "plotly_mimetype"
 
 
 def can_draw() -> bool:
@@ -68,8 +89,8 @@ def can_draw() -> bool:
     return any(map(shutil.which, browsers))
 
 
-def picture(figure: dict, width: int = PICTURE_WIDTH) -> bytes:
-    """A figure as a PNG in a palette, `width` pixels wide and as high as its layout says."""
+def picture(figure: dict, width: int = PICTURE_WIDTH, kind: str = "PNG") -> bytes:
+    """A figure as a PNG in a palette or as a JPEG, `width` pixels wide, its layout's height."""
     import kaleido
     from PIL import Image
 
@@ -78,12 +99,14 @@ def picture(figure: dict, width: int = PICTURE_WIDTH) -> bytes:
     height = figure["layout"].get("height", HEIGHT)
     options = {"format": "png", "width": width, "height": height}
     full = kaleido.calc_fig_sync(go.Figure(figure, skip_invalid=True).to_dict(), opts=options)
-    # The octree keeps a colour that few pixels have, such as a thin line's; the default, by
-    # frequency, merges it with others.
-    image = Image.open(io.BytesIO(full)).convert("RGB")
-    image = image.quantize(PICTURE_COLOURS, method=Image.Quantize.FASTOCTREE)
-    small = io.BytesIO()
-    image.save(small, "PNG", optimize=True)
+    image, small = Image.open(io.BytesIO(full)).convert("RGB"), io.BytesIO()
+    if kind == "JPEG":
+        image.save(small, kind, quality=PICTURE_QUALITY, optimize=True, progressive=True)
+    else:
+        # The octree keeps a colour that few pixels have, such as a thin line's; the default, by
+        # frequency, merges it with others.
+        image = image.quantize(PICTURE_COLOURS, method=Image.Quantize.FASTOCTREE)
+        image.save(small, kind, optimize=True)
     return small.getvalue()
 
 
@@ -128,16 +151,41 @@ def faint(hue: str) -> str:
     return "rgba({},{},{},0.2)".format(*_rgb(hue))
 
 
+def ink(hue: str) -> str:
+    """A colour as dark as a text of it has to be on white, by WCAG 2.1 (1.4.3): at least 4.5:1."""
+    rgb = _rgb(hue)
+    while contrast(hue, "#FFFFFF") < 4.5:
+        rgb = tuple(int(0.95 * part) for part in rgb)
+        hue = "#{:02X}{:02X}{:02X}".format(*rgb)
+    return hue
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours "#rrggbb", from 1 to 21, as WCAG 2.1 defines it."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(hue: str) -> float:
+    parts = [part / 255 for part in _rgb(hue)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
 def _rgb(hue: str) -> tuple[int, ...]:
     return tuple(int(hue[i : i + 2], 16) for i in (1, 3, 5))
 
 
 def dress(figure: go.Figure, title: str, x: str | None, y: str | None) -> None:
-    """Title, axis titles (None: as they are) and the look that all figures share."""
+    """Title, axis titles (None: as they are) and the look that all figures share.
+
+    The height is fixed and the width that of the page; nothing changes its place when touched.
+    """
     figure.update_layout(
         title={"text": title, "x": 0, "xanchor": "left", "pad": {"l": 12}},
         template=TEMPLATE,
         height=HEIGHT,
+        separators=SEPARATORS,
         hovermode="closest",
         margin={"l": 70, "r": 20, "t": 70, "b": 60},
         legend={"tracegroupgap": 0},
@@ -148,37 +196,29 @@ def dress(figure: go.Figure, title: str, x: str | None, y: str | None) -> None:
         figure.update_yaxes(title=y)
 
 
+def step_axis(figure: go.Figure, last: int) -> None:
+    """The x axis of a figure over updates 1..`last`."""
+    figure.update_xaxes(title="update (step)", range=[-0.02 * last, 1.01 * last], tickformat=",d")
+
+
 def axis_title(measure: str, log: bool = False) -> str:
     """What the axis of a measure says."""
     return MEASURES[measure].label + (", log scale" if log else "")
 
 
-def mark_switch(figure: go.Figure, histories: Sequence[History]) -> None:
-    """A dotted line at each stage switch that the runs have."""
-    for boundary in sorted({stage_boundary(h.config.steps) for h in histories}):
-        figure.add_vline(boundary, line={"color": "#888", "dash": "dot"})
+def sentence(text: str) -> str:
+    """A text that begins with a capital, as titles do."""
+    return text[:1].upper() + text[1:]
+
+
+def mark_switch(figure: go.Figure, configs: Sequence[RunConfig]) -> None:
+    """A dotted line at each stage switch that the runs have, over the whole height."""
+    for boundary in sorted({stage_boundary(config.steps) for config in configs}):
+        figure.add_shape(
+            type="line", x0=boundary, x1=boundary, yref="paper", y0=0, y1=1,
+            line={"color": FAINT, "dash": "dot"},
+        )  # fmt: skip
         figure.add_annotation(
             x=boundary, y=1, yref="paper", yanchor="bottom", text="stage switch", showarrow=False,
-            font={"color": "#666"},
+            font={"color": FAINT},
         )  # fmt: skip
-
-
-def level(
-    figure: go.Figure,
-    y: float,
-    text: str,
-    log: bool = False,
-    left: bool = False,
-    colours: tuple[str, str] = ("#777", "#555"),
-) -> None:
-    """A horizontal line at `y`, labelled at its right or left end; `colours` of line and label."""
-    line, label = colours
-    figure.add_shape(
-        type="line", xref="paper", x0=0, x1=1, y0=y, y1=y, layer="between",
-        line={"color": line, "dash": "dash", "width": 1},
-    )  # fmt: skip
-    figure.add_annotation(
-        xref="paper", x=0 if left else 1, xanchor="left" if left else "right",
-        y=math.log10(y) if log else y,  # on a log axis plotly places a text by its exponent
-        yanchor="bottom", text=text, showarrow=False, font={"size": 11, "color": label},
-    )  # fmt: skip

@@ -7,9 +7,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bitnet.analysis.assessment import WORKS_BAR
+from bitnet.display.chart import LABELLED, Chart
 from bitnet.display.tables import shown
-from bitnet.display.theme import CASE_COLOURS, colour, dress, level
+from bitnet.display.theme import CASE_COLOURS, FAINT, colour, dress
 from bitnet.evaluation.diversity import PROMPTS, STATES, rarefaction
+from bitnet.evaluation.measures import number
 from bitnet.records import Snapshot
 from bitnet.runs.history import History
 
@@ -23,7 +25,7 @@ def state_examples(histories: Sequence[History]) -> list[tuple[str, Snapshot]]:
     for history in histories:
         label = history.config.label(configs)
         for step, state in zip(history.measures.step[1:], history.states[1:], strict=True):
-            name = f"{state}: {label}, step {int(step)}"
+            name = f"{state}: {label}, step {number(step)}"
             found.setdefault(state, (name, history.snapshot_at(step)))
     return [found[state] for state in STATES if state in found]
 
@@ -36,27 +38,34 @@ def rarefaction_figure(
 
     With the ceiling n, the size of the 20-prompt probe, and the brief's bar.
     """
-    figure = go.Figure()
+    chart = Chart(log=True)
     totals = [sum(times * tokens for times, tokens in s.abundances) for _, s in cases]
     sizes = _sizes(max(totals))
-    figure.add_scatter(
-        x=sizes, y=sizes, name="ceiling: every position another token", mode="lines",
-        line={"color": "#777", "dash": "dash"},
+    chart.line(
+        "ceiling: every position another token", "#777777", x=sizes, y=sizes, mode="lines",
+        line={"color": "#777777", "dash": "dash"},
     )  # fmt: skip
     for (name, snapshot), total, hue in zip(cases, totals, CASE_COLOURS, strict=False):
         sizes = _sizes(total)
-        counts = [round(rarefaction(snapshot.abundances, n), 2) for n in sizes]
-        line = {"color": hue, "width": 2}
-        figure.add_scatter(x=sizes, y=counts, name=name, mode="lines+markers", line=line)
-    figure.add_vline(PROMPTS, line={"color": "#888", "dash": "dot"})
+        chart.line(
+            name, hue, x=sizes, y=[round(rarefaction(snapshot.abundances, n), 2) for n in sizes],
+            mode="lines+markers", line={"color": hue, "width": 2},
+            hovertemplate=f"{name}<br>of %{{x:,d}} positions: %{{y:,.1f}}<extra></extra>",
+        )  # fmt: skip
+    chart.level(WORKS_BAR, f"the brief: works above {WORKS_BAR}", always=True)
+    x, y = "positions asked (log scale)", "distinct winners (log scale)"
+    figure = chart.finish(title, x, y, labelled=len(cases) < LABELLED)
+    figure.add_shape(
+        type="line", x0=PROMPTS, x1=PROMPTS, yref="paper", y0=0, y1=1,
+        line={"color": FAINT, "dash": "dot"},
+    )  # fmt: skip
     figure.add_annotation(
         x=math.log10(PROMPTS), y=1, yref="paper", yanchor="bottom", showarrow=False,
-        text="20-prompt probe", font={"color": "#666"},
+        text="20-prompt probe", font={"color": FAINT},
     )  # fmt: skip
-    level(figure, WORKS_BAR, f"the brief: works above {WORKS_BAR}", log=True)
-    dress(figure, title, "positions asked (log scale)", "distinct winners (log scale)")
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log")
+    figure.update_xaxes(
+        type="log", dtick=1, tickformat=",d", range=[-0.05, math.log10(max(totals))]
+    )
     return figure
 
 
@@ -73,7 +82,7 @@ def top_tokens_figure(
     configs = [history.config for history in histories]
     figure = make_subplots(
         rows=1, cols=len(histories), subplot_titles=[config.label(configs) for config in configs],
-        horizontal_spacing=0.14 / (len(histories) - 1) if len(histories) > 1 else 0.1,
+        horizontal_spacing=0.2 / (len(histories) - 1) if len(histories) > 1 else 0.1,
     )  # fmt: skip
     for column, history in enumerate(histories, start=1):
         top = history.snapshot_at(step).top_tokens[:tokens][::-1]

@@ -1,9 +1,22 @@
 """The measures of a model, in one table that figures, tables, files, verdict and docs read."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["MEASURES", "Measure", "reference_value"]
+__all__ = ["MEASURES", "MISSING", "SEPARATORS", "Measure", "number", "reference_value"]
+
+MISSING = "\u2013"  # a dash, in place of a value that is not there
+# Of decimals and of thousands, as plotly takes them; the latter is a space that breaks no line.
+SEPARATORS = ".\u00a0"
+
+
+def number(value: float | None, decimals: int = 0) -> str:
+    """A number as people write it: 20 000, 6.830, never -0.0; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    rounded = round(float(value), decimals) + 0.0  # which makes 0.0 of -0.0
+    return f"{rounded:,.{decimals}f}".replace(",", SEPARATORS[1])
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,20 @@ class Measure:
     better: str
     decimals: int
     meaning: str
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts things over many powers of ten, and so belongs on a log axis."""
+        return self.unit == "tokens" and self.reference.startswith("human_")
+
+    @property
+    def d3(self) -> str:
+        """How plotly is to write a value, in d3's language; see `SEPARATORS`."""
+        return f",.{self.decimals}f"
+
+    def text(self, value: float | None) -> str:
+        """A value as people write it, with as many decimals as are shown of this measure."""
+        return number(value, self.decimals)
 
 
 MEASURES: dict[str, Measure] = {
@@ -52,18 +79,18 @@ MEASURES: dict[str, Measure] = {
         ),
         Measure(
             "context_information", "mutual information (nats)", "mutual information", "nats",
-            "", "", "higher", 2,
+            "", "", "higher", 3,
             "mutual information of context and prediction, H(mean p) - mean H(p): 0 for a dead and "
             "for a collapsed model",
         ),
         Measure(
             "predictive_entropy", "predictive entropy (nats)", "entropy", "nats",
-            "ln_vocabulary", "ln V, a uniform prediction", "lower", 2,
+            "ln_vocabulary", "ln V, a uniform prediction", "lower", 3,
             "mean entropy of the prediction; ln V for a dead model",
         ),
         Measure(
             "val_loss", "held-out loss (nats a token)", "held-out loss", "nats",
-            "unigram_loss", "unigram model", "lower", 2,
+            "unigram_loss", "unigram model", "lower", 3,
             "cross-entropy of the true next token on held-out text",
         ),
         Measure(
