@@ -7,8 +7,8 @@ from pathlib import Path
 from bitnet.analysis.results import CHECKOUT, collect, load_plan, survey
 from bitnet.analysis.summary import faithfulness, headline, quote, summary
 from bitnet.commands.options import Add
-from bitnet.display.verify import hero_figure
 from bitnet.display.theme import can_draw, picture
+from bitnet.display.verify import hero_figure
 from bitnet.runs.history import History
 from bitnet.scales import FULL, MINIATURE, SCALES
 
