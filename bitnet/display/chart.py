@@ -1,7 +1,7 @@
 """A chart of lines as it is put together: what is read against what, and labels at the ends."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -13,7 +13,7 @@ __all__ = ["LABELLED", "Chart"]
 
 LABELLED = 6  # lines that are labelled at their ends; more have a legend
 _REACH = 0.35  # of the span of the data, over which a reference beyond it is still drawn
-_REACH_LOG = 1.0  # the same on a log axis, in powers of ten
+_REACH_LOG = 0.3  # the least of it on a log axis, in powers of ten
 _ROOM = 0.04  # of the axis, left free at either end
 _TOP, _TOP_WITH_NOTE, _BOTTOM = 60, 92, 60  # pixels
 _LEGEND_ROW, _LEGEND_WIDTH, _LEGEND_LETTER = 21, 560, 7.0  # pixels, in a page of 700
@@ -44,10 +44,10 @@ class Chart:
         self.figure.add_scatter(**shown)
         points = [(x, y) for x, y in zip(trace["x"], trace["y"], strict=True) if self._has(y)]
         self.values += [y for _, y in points]
-        if points:
-            x, y = end or points[-1]
+        at = end or (points[-1] if points else None)
+        if at is not None:
             text = label if "<b>" in label else wrapped(label)
-            self.ends.append((Label(y, text, ink(hue)), x))
+            self.ends.append((Label(at[1], text, ink(hue)), at[0]))
 
     def area(self, of: str, **trace: Any) -> None:
         """Add an area that belongs to the line of the name `of`."""
@@ -70,8 +70,8 @@ class Chart:
     def level(self, value: float, text: str, always: bool = False) -> None:
         """Add a value to read the lines against.
 
-        Unless `always`, it is a line only if it lies near the data, which it would flatten; else a
-        note. A log axis has no place for 0.
+        Unless `always`, it is a line only if it lies near the data, which it would flatten; else
+        an arrow points to where it is. A log axis has no place for 0.
         """
         if self._has(value):
             self.levels.append((value, text, always))
@@ -92,10 +92,9 @@ class Chart:
         their ends (None: if they are few, and end together); `bottom` is as `label_margin` has it;
         `height` is that of the plot in pixels, if it is not what other figures have.
         """
-        low, high = self._data(span)
+        low, high = self._span(span)
         near = [level for level in self.levels if level[2] or self._near(level[0], low, high)]
-        far = [text for value, text, always in self.levels if (value, text, always) not in near]
-        low, high = self._scaled(low), self._scaled(high)
+        far = [level for level in self.levels if level not in near]
         for value, _, _ in near:
             low, high = min(low, self._scaled(value)), max(high, self._scaled(value))
         room = _ROOM * ((high - low) or 1.0)
@@ -105,12 +104,15 @@ class Chart:
         )
         if self.log:
             self.figure.update_yaxes(dtick=1, tickformat=",~r", minor_showgrid=False)
-        self._note([*self.notes, *(f"{text} (off the axis)" for text in far)])
+        self._note()
         if labelled is None:
             last = max((x for _, x in self.ends), default=0)
             together = all(x >= 0.97 * last for _, x in self.ends)
             labelled = len(self.ends) <= LABELLED and together
         labels = [Label(value, wrapped(text), FAINT) for value, text, _ in near]
+        for value, text, _ in far:
+            arrow = "\u2191" if self._scaled(value) > high else "\u2193"
+            labels.append(Label(value, wrapped(f"{arrow} {text}"), FAINT))
         if labelled:
             labels += [label for label, _ in self.ends]
             self.figure.update_layout(showlegend=False)
@@ -136,19 +138,22 @@ class Chart:
     def _scaled(self, value: float) -> float:
         return math.log10(value) if self.log else value
 
-    def _data(self, span: tuple[float, float] | None) -> tuple[float, float]:
-        """What the axis shows at least: all data, and `span`."""
-        shown = [*self.values, *(span or ())]
-        return (min(shown), max(shown)) if shown else (1.0, 10.0)
+    def _span(self, span: tuple[float, float] | None) -> tuple[float, float]:
+        """What the axis shows at least: all data, `span`, on a log axis also a power of ten."""
+        shown = [self._scaled(value) for value in (*self.values, *(span or ()))]
+        low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
+        if self.log and math.floor(high) < low:  # else the axis has no number
+            above, below = math.ceil(high), math.floor(low)
+            low, high = (low, above) if above - high < low - below else (below, high)
+        return low, high
 
     def _near(self, value: float, low: float, high: float) -> bool:
-        at, low, high = self._scaled(value), self._scaled(low), self._scaled(high)
-        reach = _REACH_LOG if self.log else _REACH * (high - low)
-        return low - reach <= at <= high + reach
+        reach = max(_REACH * (high - low), _REACH_LOG if self.log else 0.0)
+        return low - reach <= self._scaled(value) <= high + reach
 
-    def _note(self, notes: Iterable[str]) -> None:
-        """A line under the title for what is not drawn."""
-        text = "; ".join(notes)
+    def _note(self) -> None:
+        """A line under the title for points of another origin."""
+        text = "; ".join(self.notes)
         self.figure.update_layout(margin={"t": _TOP_WITH_NOTE if text else _TOP, "b": _BOTTOM})
         if text:
             subtitle = {"text": text, "font": {"size": 12, "color": FAINT}}

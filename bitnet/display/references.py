@@ -53,8 +53,7 @@ def draw_levels(
 ) -> None:
     """A line at `share` of each distinct value of a reference, labelled `text` with its value in.
 
-    Where the runs differ the labels name their corpora. Unless `always`, a value far from the data
-    becomes a note.
+    Where the runs differ the labels name their corpora. `always` is as in `Chart.level`.
     """
     for value, whose in distinct(histories, key):
         label = text.format(number(share * value, decimals)) + (f" ({whose})" if whose else "")

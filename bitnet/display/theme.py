@@ -18,9 +18,9 @@ from bitnet.recipes import Recipe, recipe
 from bitnet.schedule import stage_boundary
 
 __all__ = [
-    "ARM_COLOURS", "CASE_COLOURS", "FAINT", "HEIGHT", "STATE_COLOURS", "STATE_INKS", "TEMPLATE",
-    "axis_title", "can_draw", "colour", "contrast", "dash", "dress", "faint", "grid_decay", "ink",
-    "mark_switch", "picture", "sentence", "set_renderer", "step_axis",
+    "ARM_COLOURS", "CASE_COLOURS", "FAINT", "HEIGHT", "STATE_COLOURS", "STATE_INKS",
+    "STATE_SYMBOLS", "TEMPLATE", "axis_title", "can_draw", "colour", "contrast", "dash", "dress",
+    "faint", "grid_decay", "ink", "mark_switch", "picture", "sentence", "set_renderer", "step_axis",
 ]  # fmt: skip
 
 # Okabe & Ito's colours, which every kind of colour vision tells apart, but for their yellow, which
@@ -48,6 +48,10 @@ STATE_COLOURS = {
 # The same hues as marks of their own.
 STATE_INKS = {
     "dead": "#999999", "collapsed": "#D98B5F", "learning": "#6FA8D6", "diverse": "#4FB08C",
+}  # fmt: skip
+# How an evaluation is marked, by its state: what a dead network counts is noise, and left hollow.
+STATE_SYMBOLS = {
+    "dead": "circle-open", "collapsed": "x", "learning": "circle-open-dot", "diverse": "circle",
 }  # fmt: skip
 FAINT = "#767676"  # of marks that are there to read others by; legible on white
 HEIGHT = 430
@@ -211,14 +215,24 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def mark_switch(figure: go.Figure, configs: Sequence[RunConfig]) -> None:
-    """A dotted line at each stage switch that the runs have, over the whole height."""
+def mark_switch(
+    figure: go.Figure, configs: Sequence[RunConfig], axes: Sequence[str] = ("x",)
+) -> None:
+    """A dotted line at each stage switch that the runs have, over the whole height.
+
+    `axes` are the x axes of the panels that have it; in several, which have titles above, its
+    name stands at its foot.
+    """
+    place = {"y": 1, "yanchor": "bottom"}
+    if len(axes) > 1:
+        place = {"y": 0, "yanchor": "bottom", "xanchor": "left"}
     for boundary in sorted({stage_boundary(config.steps) for config in configs}):
-        figure.add_shape(
-            type="line", x0=boundary, x1=boundary, yref="paper", y0=0, y1=1,
-            line={"color": FAINT, "dash": "dot"},
-        )  # fmt: skip
-        figure.add_annotation(
-            x=boundary, y=1, yref="paper", yanchor="bottom", text="stage switch", showarrow=False,
-            font={"color": FAINT},
-        )  # fmt: skip
+        for axis in axes:
+            figure.add_shape(
+                type="line", xref=axis, x0=boundary, x1=boundary, yref="paper", y0=0, y1=1,
+                line={"color": FAINT, "dash": "dot"},
+            )  # fmt: skip
+            figure.add_annotation(
+                x=boundary, xref=axis, yref="paper", text="stage switch", showarrow=False,
+                font={"color": FAINT}, **place,
+            )  # fmt: skip

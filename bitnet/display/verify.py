@@ -15,6 +15,7 @@ from bitnet.display.theme import (
     FAINT,
     STATE_COLOURS,
     STATE_INKS,
+    STATE_SYMBOLS,
     axis_title,
     colour,
     dash,
@@ -39,10 +40,6 @@ _KNOWN = {
     FIX: "the fix<br>Adam + L2, decay 0 in Stage 2",
     RIVAL: "another optimizer<br>AdamW, decay 0 in Stage 2",
 }
-# How an evaluation is marked, by its state; a dead network's count is left hollow.
-_SYMBOLS = {
-    "dead": "circle-open", "collapsed": "x", "learning": "circle-open-dot", "diverse": "circle",
-}  # fmt: skip
 _PLOT, _ROW, _GAP = 330, 24, 16  # pixels: of the plot, of an arm's row of states, between them
 _KEY = 22  # pixels, of the key of the states
 _LETTER = 6.5  # pixels, of a letter in a row of states
@@ -146,7 +143,7 @@ def _draw(chart: Chart, name: str, runs: Sequence[History]) -> None:
         x=steps,
         y=counts,
         marker={
-            "symbol": [_SYMBOLS[state] for state in states],
+            "symbol": [STATE_SYMBOLS[state] for state in states],
             "color": [FAINT if is_dead else hue for is_dead in dead],
             "size": 8,
         },

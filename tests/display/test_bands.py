@@ -1,120 +1,85 @@
-"""Bands of seeds, and the README's figure."""
-
-import math
-from itertools import pairwise
+"""Runs as lines: the median of an arm's seeds in a band of all of them."""
 
 import pytest
 
-from bitnet.display.bands import hero_figure, spread_figure
+from bitnet.display.bands import common_state
+from bitnet.display.curves import loss_figure, measure_figure, spread_figure
 from bitnet.display.theme import ARM_COLOURS
-from tests.support.figures import levels, switches, texts
-from tests.support.histories import DEAD, HEALTHY, history
+from tests.support.figures import levels, texts
+from tests.support.histories import DEAD, HEALTHY, ONE_TOKEN, history
 
 
-def arms_of_the_hero(final, seeds=(0, 1, 2)):
-    """Runs of the three arms and another, that end at `final` tokens, each seed with 20 more."""
-    return [
-        history(arm, seed=seed, stage1=DEAD, stage2=HEALTHY | {"unique_tokens": count + 20 * seed})
-        for seed in seeds
-        for arm, count in final.items()
-    ]
+def ending(*losses):
+    """Runs of an arm, one a seed, of these held-out losses throughout."""
+    rows = [HEALTHY | {"val_loss": loss} for loss in losses]
+    return [history("l2-0.0", seed=seed, stage1=row, stage2=row) for seed, row in enumerate(rows)]
 
 
-FINAL = {"l2-0.05": 2, "l2-0.0": 224, "adamw-0.0": 250, "fp-l2-0.0": 240}
-
-
-def test_the_spread_of_seeds_is_a_band_around_their_mean(tiny_runs):
+def test_the_spread_of_seeds_is_a_band_around_their_median(tiny_runs):
     first, second = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.0", 1]
     figure = spread_figure([first, second, tiny_runs["adamw-0.0", 0]], "val_loss")
-    band, line, alone_band, alone = figure.data
+    band, line, alone = figure.data
     both = [first.measures.val_loss.tolist(), second.measures.val_loss.tolist()]
     pairs = list(zip(*both, strict=True))
     assert list(line.y) == pytest.approx([sum(pair) / 2 for pair in pairs], abs=1e-4)
     n = len(line.x)
     assert list(band.y[:n]) == pytest.approx([max(pair) for pair in pairs], abs=1e-4)
     assert list(band.y[n:])[::-1] == pytest.approx([min(pair) for pair in pairs], abs=1e-4)
-    assert line.name == "l2-0.0 (2 seeds)"
-    assert alone.name == "adamw-0.0 (1 seed)"
-    assert list(alone_band.y[:n]) == list(alone.y)
+    assert line.name == "l2-0.0 (2 runs)"
+    assert alone.name == "adamw-0.0"
     assert line.line.color == ARM_COLOURS["l2-0.0"]
     assert not band.showlegend
 
 
-def test_the_spread_keeps_sizes_lengths_and_texts_apart():
+def test_one_run_far_from_the_others_does_not_move_the_line():
+    band, line = measure_figure(ending(5.0, 5.2, 9.0), "val_loss").data
+    assert set(line.y) == {5.2}
+    assert set(band.y) == {5.0, 9.0}
+    assert "5.000 to 9.000" in line.customdata[0]
+
+
+def test_sizes_lengths_and_texts_are_lines_of_their_own():
     runs = [
         history("l2-0.0"),
         history("l2-0.0", seed=1),
         history("l2-0.0", hidden=512),
         history("l2-0.0", steps=5000),
     ]
-    lines = [trace.name for trace in spread_figure(runs, "val_loss").data if trace.name]
-    assert lines == [
-        "l2-0.0, hidden 256, 20000 steps (2 seeds)", "l2-0.0, hidden 512, 20000 steps (1 seed)",
-        "l2-0.0, hidden 256, 5000 steps (1 seed)",
+
+    def lines(histories):
+        return [trace.name for trace in spread_figure(histories, "val_loss").data if trace.name]
+
+    assert lines(runs) == [
+        "l2-0.0, hidden 256, 20000 steps (2 runs)", "l2-0.0, hidden 512, 20000 steps",
+        "l2-0.0, hidden 256, 5000 steps",
     ]  # fmt: skip
     texts_apart = [*runs[:2], history("l2-0.0", corpus="other")]
-    lines = [trace.name for trace in spread_figure(texts_apart, "val_loss").data if trace.name]
-    assert lines == ["l2-0.0, wikipedia-sample (2 seeds)", "l2-0.0, other (1 seed)"]
+    assert lines(texts_apart) == ["l2-0.0, wikipedia-sample (2 runs)", "l2-0.0, other"]
 
 
-def test_the_hero_shows_three_arms_each_with_its_mean_in_a_band_of_its_seeds():
-    figure = hero_figure(arms_of_the_hero(FINAL))
-    lines = {trace.name: trace for trace in figure.data if trace.name}
-    assert set(lines) == {"l2-0.05", "l2-0.0", "adamw-0.0"}
-    bands = {trace.legendgroup: trace for trace in figure.data if trace.fill == "toself"}
-    for arm, line in lines.items():
-        band, n = bands[arm], len(line.x)
-        assert line.line.color == ARM_COLOURS[arm]
-        assert line.y[-1] == FINAL[arm] + 20
-        assert (band.y[n - 1], band.y[n]) == (FINAL[arm] + 40, FINAL[arm])
+def test_a_band_goes_as_far_as_all_of_its_runs():
+    runs = [history("l2-0.0"), history("l2-0.0", seed=1, until=12_000, status="stopped")]
+    _, line = measure_figure(runs, "val_loss").data
+    assert line.x[-1] == 12_000
+    assert line.name == "l2-0.0 (2 runs) (incomplete)"
 
 
-def test_the_hero_has_a_log_axis_the_switch_and_faint_references():
-    figure = hero_figure(arms_of_the_hero(FINAL))
-    assert figure.layout.yaxis.type == "log"
-    assert "log scale" in figure.layout.yaxis.title.text
-    assert figure.layout.title.text
-    assert switches(figure) == [10_000]
-    assert "stage switch" in texts(figure)
-    assert set(levels(figure)) == {4123, 1917}
-    faint = [s.line.color for s in figure.layout.shapes if s.y0 == s.y1]
-    assert faint == ["#ddd", "#ddd"]
-    assert "ceiling: 4123 positions" in texts(figure)
-    assert "the text itself: 1917" in texts(figure)
+def test_the_state_of_several_runs_is_that_of_most_else_the_worst():
+    dead, collapsed, diverse = (
+        history("l2-0.0", stage1=row, stage2=row) for row in (DEAD, ONE_TOKEN, HEALTHY)
+    )
+    assert common_state([dead, diverse, diverse], 20_000) == "diverse"
+    assert common_state([diverse, collapsed], 20_000) == "collapsed"
+    assert common_state([diverse, collapsed, dead], 20_000) == "dead"
 
 
-@pytest.mark.parametrize(
-    "final",
-    [
-        FINAL,
-        {"l2-0.05": 2, "l2-0.0": 2, "adamw-0.0": 2},
-        {"adamw-0.0": 250, "l2-0.0": 251, "l2-0.05": 252},
-        {"l2-0.0": 5, "adamw-0.0": 3000, "l2-0.05": 4},
-    ],
-    ids=["apart", "equal", "close", "far"],
-)
-def test_the_hero_labels_its_lines_at_their_ends_and_no_label_lies_over_another(final):
-    figure = hero_figure(arms_of_the_hero(final))
-    assert figure.layout.showlegend is False
-    labels = [a for a in figure.layout.annotations if a.text.startswith("<b>")]
-    assert {a.text.partition("</b>")[0].removeprefix("<b>") for a in labels} == {
-        "l2-0.05", "l2-0.0", "adamw-0.0"
-    }  # fmt: skip
-    for label in labels:
-        arm = label.text.partition("</b>")[0].removeprefix("<b>")
-        assert (label.x, label.xanchor, label.font.color) == (20_000, "left", ARM_COLOURS[arm])
+def test_a_reference_far_from_the_data_is_pointed_at_and_does_not_flatten_it():
+    near, far = ending(7.5, 7.6, 8.2), ending(5.0, 5.01, 5.02)
+    assert levels(measure_figure(near, "val_loss")) == [7.7]
+    assert "unigram model: 7.700" in texts(measure_figure(near, "val_loss"))
+    figure = measure_figure(far, "val_loss")
+    assert levels(figure) == []
+    assert "↑ unigram model: 7.700" in texts(figure)
     low, high = figure.layout.yaxis.range
-    height = figure.layout.height - figure.layout.margin.t - figure.layout.margin.b
-    lines_of_text = 2 * 1.3 * labels[0].font.size  # pixels
-    places = sorted(label.y for label in labels)
-    for below, above in pairwise(places):
-        assert (above - below) / (high - low) * height >= lines_of_text
-    ends = sorted(trace.y[-1] for trace in figure.data if trace.name)
-    for place, end in zip(places, ends, strict=True):
-        assert abs(place - math.log10(end)) < 0.5
-
-
-def test_the_hero_of_fewer_arms_or_none_is_drawn():
-    (_, line) = hero_figure([history("adamw-0.0")]).data
-    assert line.name == "adamw-0.0"
-    assert len(hero_figure([history("no-decay")]).data) == 0
+    assert 5.02 - 5.0 < high - low < 1.2 * (5.02 - 5.0)
+    assert 7.7 in levels(loss_figure(far))  # whose subject it is

@@ -14,7 +14,7 @@ from bitnet.display.curves import (
 )
 from bitnet.display.theme import ARM_COLOURS
 from bitnet.evaluation.measures import MEASURES, reference_value
-from tests.support.figures import levels, switches, texts
+from tests.support.figures import drawn, levels, switches, texts
 from tests.support.histories import DEAD, history
 
 HISTORIES = [
@@ -38,15 +38,15 @@ def test_every_figure_names_its_axes_arms_and_switch(build):
 
 def test_the_diversity_figure_draws_ceiling_reference_and_bars():
     figure = diversity_figure(HISTORIES)
-    for text in ("ceiling: 4123", "the text itself: 1917", "works above 50", "fails below 10"):
+    for text in ("ceiling: 4 123", "the text itself: 1 917", "works above 50", "fails below 10"):
         assert text in texts(figure)
     assert {4123, 1917, 50, 10} <= set(levels(figure))
     assert figure.layout.yaxis.type == "log"
 
 
 def test_the_loss_figure_draws_a_dead_network_and_the_unigram_model():
-    assert "ln V, a uniform prediction: 10.8" in texts(loss_figure(HISTORIES))
-    assert "unigram model: 7.70" in texts(loss_figure(HISTORIES))
+    assert "ln V, a uniform prediction: 10.825" in texts(loss_figure(HISTORIES))
+    assert "unigram model: 7.700" in texts(loss_figure(HISTORIES))
 
 
 def test_an_incomplete_run_is_marked():
@@ -69,14 +69,21 @@ def test_a_measure_is_drawn_as_recorded_with_its_reference(runs, measure, log):
     assert (figure.layout.yaxis.type == "log") is log
     value = reference_value(measure, runs[0].references)
     assert (value is not None) is bool(MEASURES[measure].reference)
-    if value is not None:
-        assert (value in levels(figure)) is (value > 0 or not log)
+    if value is not None:  # a line or, where that would flatten the curves, an arrow to it
+        note = f"{MEASURES[measure].beside}: {MEASURES[measure].text(value)}".replace("\u00a0", " ")
+        away = any(f"{arrow} {note}" in texts(figure) for arrow in "↑↓")
+        assert (note in texts(figure)) is (value > 0 or not log)
+        assert (value in levels(figure)) is (note in texts(figure) and not away)
+        low, high = figure.layout.yaxis.range
+        shown = [y for trace in figure.data for _, y in drawn(trace) if y > 0 or not log]
+        shown += levels(figure)
+        assert all(low <= (math.log10(y) if log else y) <= high for y in shown)
 
 
 def test_a_point_tells_its_run_step_state_and_value(runs):
     for trace, run in zip(measure_figure(runs, "val_loss").data, runs, strict=True):
         assert trace.hovertemplate.startswith(run.config.label())
-        assert "%{y:.2f}" in trace.hovertemplate
+        assert "%{y:,.3f}" in trace.hovertemplate
         assert list(trace.customdata) == run.states.tolist()
 
 
@@ -98,10 +105,24 @@ def test_sizes_lengths_and_texts_of_an_arm_differ_in_name_and_marker():
     assert small.marker.symbol != large.marker.symbol
 
 
-def test_the_seeds_of_an_arm_share_their_entry_in_the_legend():
-    first, second = loss_figure([history("fp-l2-0.0"), history("fp-l2-0.0", seed=1)]).data
-    assert (first.name, first.legendgroup) == (second.name, second.legendgroup)
-    assert (first.showlegend, second.showlegend) == (True, False)
+def test_the_seeds_of_an_arm_are_one_line_and_hidden_together():
+    band, line = loss_figure([history("fp-l2-0.0"), history("fp-l2-0.0", seed=1)]).data
+    assert band.legendgroup == line.legendgroup == line.name == "fp-l2-0.0 (2 runs)"
+
+
+def test_a_few_lines_are_labelled_at_their_ends_and_many_in_a_legend_below():
+    few = loss_figure(HISTORIES)
+    assert few.layout.showlegend is False
+    assert all(h.config.arm in texts(few) for h in HISTORIES)
+    many = loss_figure([history("l2-0.0", hidden=64 * n) for n in range(1, 8)])
+    assert many.layout.showlegend is not False
+    assert many.layout.legend.y < 0
+    assert many.layout.height > few.layout.height
+
+
+def test_lines_that_end_at_different_steps_have_a_legend():
+    figure = loss_figure([history("l2-0.0"), history("l2-0.05", steps=5000)])
+    assert figure.layout.showlegend is not False
 
 
 def test_arms_that_were_given_are_drawn_like_named_ones():

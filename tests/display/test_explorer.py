@@ -10,7 +10,7 @@ from bitnet.decode import prompt_ids
 from bitnet.display.explorer import Explorer, explore
 from bitnet.display.tables import marked, next_tokens_table, top_tokens_table
 from bitnet.evaluation.measures import MEASURES
-from tests.support.figures import levels
+from tests.support.figures import texts
 
 STEPS = [1, 8, 20, 28, 30, 40]
 
@@ -55,7 +55,7 @@ def test_moving_the_slider_changes_panels_and_marker(explorer, histories, step):
         )
         assert f"unique tokens {found['unique_tokens']:.0f} (" in panel.value
         assert f"effective tokens {found['effective_tokens']:.1f} (" in panel.value
-        assert f"held-out loss {found['val_loss']:.2f} (" in panel.value
+        assert f"held-out loss {found['val_loss']:.3f} (" in panel.value
         assert top_tokens_table(said) in panel.value
         assert next_tokens_table(said, explorer.prompts) in panel.value
         assert all(f"<b>{marked(ids)}</b>" in panel.value for ids in said.continuations)
@@ -69,9 +69,11 @@ def test_each_run_is_shown_beside_its_own_references(histories, corpus):
     left, right = (panel.value for panel in explorer.panels)
     assert f"(the text itself: {histories[0].references['human_unique_tokens']:.0f})" in left
     assert "(the text itself: 77)" in right
-    assert "(unigram model: 1.25)" in right
-    explorer.measure.value = "val_loss"
-    assert {histories[0].references["unigram_loss"], 1.25} <= set(levels(explorer.figure))
+    assert "(unigram model: 1.250)" in right
+    explorer.measure.value, explorer.scale.value = "val_loss", "linear"
+    shown = texts(explorer.figure)  # far below the losses, so pointed at
+    own = histories[0].references["unigram_loss"]
+    assert all(f"↓ unigram model: {loss:.3f}" in shown for loss in (own, 1.25))
 
 
 def test_the_prompts_are_the_openings_of_the_probe(explorer, corpus):

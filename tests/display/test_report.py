@@ -123,7 +123,7 @@ def test_an_arm_that_ran_out_of_memory_at_once_does_not_keep_the_others_from_bei
         == ["l2-0.0"]
     )
     assert [trace.name for trace in spread_figure(histories, "val_loss").data if trace.name] == [
-        "l2-0.0 (1 seed)"
+        "l2-0.0"
     ]
     grid_figure(histories)
     for figure in (

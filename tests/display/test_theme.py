@@ -9,12 +9,26 @@ import pytest
 from bitnet import ARMS
 from bitnet.display.curves import loss_figure, measure_figure
 from bitnet.display.phases import phase_figure
-from bitnet.display.theme import ARM_COLOURS, axis_title, colour, dash, faint, grid_decay
+from bitnet.display.theme import (
+    ARM_COLOURS,
+    FAINT,
+    STATE_COLOURS,
+    TEMPLATE,
+    axis_title,
+    colour,
+    contrast,
+    dash,
+    faint,
+    grid_decay,
+    ink,
+)
+from bitnet.display.verify import verify_figure
+from bitnet.evaluation.diversity import STATES
 from bitnet.evaluation.measures import MEASURES
 from bitnet.recipes import arm_name, decay_grid
 
 DECAYS = (0, 0.001, 0.01, 0.05, 0.1)
-LIGHT_TO_DARK = ("#999999", "#F0E442", "#E69F00", "#D55E00", "#000000")
+LIGHT_TO_DARK = ("#999999", "#B8A200", "#E69F00", "#D55E00", "#000000")
 GENERATED = ("adamw-0.0+peak_lr=0.003", "l2-0.0+decay=0.02", "l2-0.0+decayed=blocks+clip_norm=2.0")
 
 
@@ -79,3 +93,28 @@ def test_an_axis_says_the_measure_its_scale_and_nats():
     assert axis_title("top1_share", log=True) == MEASURES["top1_share"].label + ", log scale"
     for measure in ("context_information", "predictive_entropy", "val_loss"):
         assert "(nats" in axis_title(measure)
+
+
+def test_what_is_read_is_dark_enough_on_its_paper():
+    """By WCAG 2.1: 4.5 for texts; lines at least 2, which their labels tell apart as well."""
+    paper, text = "#FFFFFF", TEMPLATE["layout"]["font"]["color"].upper()
+    assert TEMPLATE["layout"]["paper_bgcolor"] == TEMPLATE["layout"]["plot_bgcolor"] == "white"
+    assert contrast("#000000", paper) == pytest.approx(21)
+    assert contrast(text, paper) >= 4.5
+    assert contrast(FAINT, paper) >= 4.5
+    for arm in (*ARMS, *decay_grid(DECAYS), *GENERATED):
+        assert contrast(ink(colour(arm)), paper) >= 4.5
+    for arm in ARMS:
+        assert contrast(colour(arm), paper) >= 2
+    for state in STATES:
+        assert contrast("#222222", STATE_COLOURS[state]) >= 4.5
+
+
+@pytest.mark.parametrize("build", [loss_figure, phase_figure, verify_figure])
+def test_a_figure_is_as_wide_as_its_page_and_keeps_its_height(runs, build):
+    layout = build(runs).layout
+    assert layout.width is None
+    assert layout.height
+    assert not layout.xaxis.automargin
+    assert None not in (layout.xaxis.range, layout.yaxis.range)
+    assert layout.template.layout.yaxis.automargin is False

@@ -67,7 +67,10 @@ def test_row_norms_are_drawn_by_frequency_with_the_prediction_of_their_arm_alone
     assert predicted.xaxis == "x2"
     assert list(predicted.y) == pytest.approx(table.predicted.tolist(), abs=1e-5)
     measured = [trace for trace in figure.data if trace is not predicted]
-    assert [trace.name for trace in measured] == [f"{name} times" for name in ROW_BINS] * 3
+    assert [trace.name for trace in measured] == [
+        "never in the text",
+        *(f"{name} times" for name in ROW_BINS if name != "never"),
+    ] * 3
     for trace, run in zip(measured[::5], runs, strict=True):
         assert list(trace.y) == pytest.approx(
             run.health[f"row_norm.{which}.never"].tolist(), rel=1e-4

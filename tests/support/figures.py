@@ -4,8 +4,29 @@ import math
 
 
 def texts(figure):
-    """Every annotation, joined."""
-    return " | ".join(a.text for a in figure.layout.annotations)
+    """Every annotation and the note under the title, each on one line, joined."""
+    found = [a.text for a in figure.layout.annotations] + [figure.layout.title.subtitle.text or ""]
+    return " | ".join(plain(text) for text in found)
+
+
+def plain(text):
+    """A text of a figure without its line breaks and with plain spaces."""
+    return text.replace("<br>", " ").replace("\u00a0", " ")
+
+
+def label_boxes(figure):
+    """(bottom, top) in pixels of the labels in the right margin, from the foot of the plot."""
+    layout = figure.layout
+    height = layout.height - layout.margin.t - layout.margin.b
+    bottom, top = layout.yaxis.domain or (0, 1)
+    low, high = layout.yaxis.range
+    boxes = []
+    for label in layout.annotations:
+        if label.xref == "paper" and label.x == 1 and label.showarrow:
+            at = (bottom + (label.y - low) / (high - low) * (top - bottom)) * height - label.ay
+            half = (label.text.count("<br>") + 1) * 1.25 * label.font.size / 2
+            boxes.append((at - half, at + half))
+    return boxes
 
 
 def axes(figure, letter):

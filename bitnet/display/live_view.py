@@ -1,0 +1,171 @@
+"""What a live training shows: curves, what each arm says, time left for all, and two buttons."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import plotly.graph_objects as go
+
+from bitnet.config import RunConfig
+from bitnet.display.live_chart import live_chart, update_chart
+from bitnet.display.seen import Evaluated, Seen, arms_table, evaluations_table
+from bitnet.evaluation.diversity import OPENING, Probe, state
+from bitnet.evaluation.measures import MEASURES, number
+from bitnet.records import Record, Snapshot
+from bitnet.runs.history import History
+from bitnet.runs.run import Stop
+from bitnet.tokenizer import decode
+
+__all__ = ["LiveView"]
+
+REDRAW_SECONDS = 0.5
+_DECIMALS = MEASURES["val_loss"].decimals
+
+
+class LiveView:
+    """The view of the runs of a plan; `stop` and `resume` are what its buttons do.
+
+    It keeps all that it was told, so that it can be shown again at any time.
+    """
+
+    def __init__(
+        self, runs: Sequence[RunConfig], stop: Callable[[], None], resume: Callable[[], None]
+    ):
+        import ipywidgets as w
+
+        self.runs = list(runs)
+        self.seen = {config: Seen() for config in runs}
+        self.references: dict[RunConfig, dict[str, float]] = {}
+        self.prompt = ""
+        self.figure = live_chart(self.runs)
+        total = sum(config.steps for config in runs)
+        self.bar = w.IntProgress(min=0, max=total, description="all runs")
+        self.text, self.table = w.Label(), w.HTML(layout={"width": "100%"})
+        log = {"max_height": "220px", "overflow": "auto", "width": "100%"}
+        self.evaluations = w.HTML()
+        self.stop_button = w.Button(description="Stop", icon="stop")
+        self.resume_button = w.Button(description="Resume", icon="play", disabled=True)
+        self.stop_button.on_click(lambda _: stop())
+        self.resume_button.on_click(lambda _: resume())
+        buttons = w.HBox([self.stop_button, self.resume_button, self.bar])
+        below = w.Box([self.evaluations], layout=log)
+        self.box = w.VBox([buttons, self.text, self.figure, self.table, below])
+        self.handles: list = []
+        self.began, self.trained, self.drawn = 0.0, 0, 0.0
+        self._draw()
+
+    def show(self) -> None:
+        """Put it under the running cell; it has all that was seen."""
+        from IPython.display import HTML, display
+
+        pair = (display(self.box, display_id=True), display(HTML(""), display_id=True))
+        self.handles.append(pair)
+
+    def leave_picture(self, histories: Sequence[History]) -> None:
+        """Put a figure and a table in place of the view, wherever it was shown.
+
+        They stay in the saved notebook, where a widget is lost with its kernel.
+        """
+        from IPython.display import HTML
+
+        for history in histories:
+            self.load(history)
+        bundle = go.Figure(self.figure)._repr_mimebundle_()
+        for box, below in self.handles:
+            if box is not None:  # None where there is no kernel
+                box.update(bundle, raw=True)
+                below.update(HTML(self.table.value))
+        self.handles.clear()
+
+    def log(self, line: str) -> None:
+        """Show a message in place of the last."""
+        self.text.value = line
+
+    def begins(self, config: RunConfig, probe: Probe) -> None:
+        """A run is next, with the probe that its measures are read against."""
+        self.references[config] = probe.references
+        self.prompt = decode(probe.passages[0, :OPENING].tolist())
+        self.seen[config].status = "training"
+
+    def load(self, history: History) -> None:
+        """Take in what a run has left in its folder."""
+        seen = self.seen[history.config]
+        self.references.setdefault(history.config, dict(history.references))
+        for row, said in zip(history.rows(), history.snapshots, strict=True):
+            self._evaluated(history.config, int(row["step"]), row, said)
+            seen.losses[int(row["step"])] = round(row["loss"], 4)
+        seen.status = history.status
+        self._draw()
+
+    def record(self, config: RunConfig, record: Record) -> None:
+        """Take in a record; redraw now and then, and at every evaluation."""
+        seen = self.seen[config]
+        now = time.monotonic()
+        self.trained += max(0, record.step - seen.reached) if self.began else 0
+        self.began = self.began or now
+        seen.losses[record.step] = round(record.loss, 4)
+        seen.status = "training"
+        if record.measures and record.snapshot:
+            self._evaluated(config, record.step, record.measures, record.snapshot)
+        elif now - self.drawn < REDRAW_SECONDS and record.step < config.steps:
+            return
+        self.drawn = now
+        self._draw()
+        at = f"step {number(record.step)} of {number(config.steps)}"
+        loss = number(record.loss, _DECIMALS)
+        self.log(f"{config.label(self.runs)}: {at}, loss {loss}{self._left(now)}")
+
+    def ended(self, histories: Sequence[History], error: BaseException | None) -> None:
+        """Say how it ended, and set the buttons accordingly."""
+        self._buttons(training=False)
+        if error is None:
+            self.bar.value = self.bar.max
+            self.resume_button.disabled = True
+            how = (f"{h.config.label(self.runs)} {h.status}" for h in histories)
+            self.log("finished: " + ", ".join(how))
+        elif isinstance(error, Stop):
+            self.log("stopped, and kept as it stands. Resume continues, and so does what waits.")
+        else:
+            self.log(f"{type(error).__name__}: {error}")
+
+    def began_training(self) -> None:
+        """Offer Stop, and measure the time left anew."""
+        self.began, self.trained = 0.0, 0
+        self._buttons(training=True)
+
+    def _buttons(self, training: bool) -> None:
+        self.stop_button.disabled, self.resume_button.disabled = not training, training
+
+    def _evaluated(
+        self, config: RunConfig, step: int, measures: dict[str, float], said: Snapshot
+    ) -> None:
+        found = state(measures, self.references[config])
+        tokens, loss = measures["unique_tokens"], measures["val_loss"]
+        self.seen[config].evaluations[step] = Evaluated(found, tokens, loss, said.continuations[0])
+
+    def _left(self, now: float) -> str:
+        """The time left for all runs, from the speed since the worker began; "" at first."""
+        if not self.trained:
+            return ""
+        rest = [
+            config.steps - seen.reached
+            for config, seen in self.seen.items()
+            if seen.status in ("waiting", "training")
+        ]
+        left = _duration((now - self.began) / self.trained * sum(rest))
+        runs = f"all {len(self.runs)} runs" if len(self.runs) > 1 else "the run"
+        return f"; about {left} left for {runs}"
+
+    def _draw(self) -> None:
+        """Bring curves, tables and bar up to what has been seen."""
+        update_chart(self.figure, self.seen)
+        self.bar.value = sum(seen.reached for seen in self.seen.values())
+        self.table.value = arms_table(self.seen, self.prompt)
+        self.evaluations.value = evaluations_table(self.seen)
+
+
+def _duration(seconds: float) -> str:
+    """Such as 40 s, 12 min, 2 h 5 min."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,94 @@
+"""What a live view has seen of its runs, and the tables that show it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import NamedTuple
+
+from bitnet.config import RunConfig
+from bitnet.display.tables import marked
+from bitnet.display.theme import STATE_COLOURS, colour
+from bitnet.evaluation.measures import MEASURES, MISSING, number
+
+__all__ = ["Evaluated", "Seen", "arms_table", "evaluations_table"]
+
+_CELL = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;line-height:1.4"
+_CHIP = "color:#222;padding:0 6px;border-radius:3px"
+_HEADS = ("held-out loss", "state", "distinct tokens")
+
+
+class Evaluated(NamedTuple):
+    """What an evaluation found: state, distinct tokens, held-out loss, one continuation (ids)."""
+
+    state: str
+    tokens: float
+    loss: float
+    said: Sequence[int]
+
+
+@dataclass
+class Seen:
+    """What has been seen of a run: losses of batches, and evaluations, both by step."""
+
+    losses: dict[int, float] = field(default_factory=dict)
+    evaluations: dict[int, Evaluated] = field(default_factory=dict)
+    status: str = "waiting"
+
+    @property
+    def reached(self) -> int:
+        """The step of the newest record."""
+        return max(self.losses, default=0)
+
+
+def arms_table(runs: Mapping[RunConfig, Seen], prompt: str) -> str:
+    """HTML, one row a run: how far it is, and what its newest evaluation found.
+
+    `prompt` is what the continuations continue.
+    """
+    rows, among = [], list(runs)
+    for config, seen in runs.items():
+        step = f"{number(seen.reached)} of {number(config.steps)}"
+        if seen.status != "training":
+            step += f" ({escape(seen.status)})"
+        newest = max(seen.evaluations, default=None)
+        found = [MISSING] * 4 if newest is None else _found(seen.evaluations[newest])
+        loss = number(seen.losses.get(seen.reached), MEASURES["val_loss"].decimals)
+        rows.append(_row([_name(config, among), step, loss, *found]))
+    says = f"says after \u201c{escape(prompt)}\u201d" if prompt else ""
+    return _table(["", "step", "loss of the batch", *_HEADS, says], rows)
+
+
+def evaluations_table(runs: Mapping[RunConfig, Seen]) -> str:
+    """HTML, one row an evaluation, the newest first; "" where there is none."""
+    among = list(runs)
+    rows = [
+        _row([_name(config, among), number(step), *_found(seen.evaluations[step])])
+        for config, seen in reversed(list(runs.items()))
+        for step in sorted(seen.evaluations, reverse=True)
+    ]
+    return _table(["every evaluation", "step", *_HEADS, "says"], rows) if rows else ""
+
+
+def _found(found: Evaluated) -> list[str]:
+    """The cells of an evaluation; what a dead network counts is noise, and said to be."""
+    tokens = MEASURES["unique_tokens"].text(found.tokens)
+    return [
+        MEASURES["val_loss"].text(found.loss),
+        f'<span style="background:{STATE_COLOURS[found.state]};{_CHIP}">{found.state}</span>',
+        f'<span style="opacity:.7">({tokens}, noise)</span>' if found.state == "dead" else tokens,
+        marked(found.said),
+    ]
+
+
+def _name(config: RunConfig, among: Sequence[RunConfig]) -> str:
+    mark = f'<span style="color:{colour(config.arm)}">\u25cf</span>'
+    return f"{mark}&nbsp;{escape(config.label(among))}"
+
+
+def _row(cells: Sequence[str], tag: str = "td") -> str:
+    inner = "".join(f'<{tag} style="{_CELL}">{cell}</{tag}>' for cell in cells)
+    return f"<tr>{inner}</tr>"
+
+
+def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
+    return f"<table>{_row(heads, 'th')}{''.join(rows)}</table>"
