@@ -50,7 +50,8 @@ class LiveView:
         below = w.Box([self.evaluations], layout=log)
         self.box = w.VBox([buttons, self.text, self.figure, self.table, below])
         self.handles: list = []
-        self.began, self.trained, self.drawn = 0.0, 0, 0.0
+        self.began: float | None = None  # of this session of the worker, its first record
+        self.trained, self.drawn = 0, -REDRAW_SECONDS
         self._draw()
 
     def show(self) -> None:
@@ -100,8 +101,10 @@ class LiveView:
         """Take in a record; redraw now and then, and at every evaluation."""
         seen = self.seen[config]
         now = time.monotonic()
-        self.trained += max(0, record.step - seen.reached) if self.began else 0
-        self.began = self.began or now
+        if self.began is None:
+            self.began = now
+        else:
+            self.trained += max(0, record.step - seen.reached)
         seen.losses[record.step] = round(record.loss, 4)
         seen.status = "training"
         if record.measures and record.snapshot:
@@ -117,6 +120,10 @@ class LiveView:
     def ended(self, histories: Sequence[History], error: BaseException | None) -> None:
         """Say how it ended, and set the buttons accordingly."""
         self._buttons(training=False)
+        for seen in self.seen.values():
+            if seen.status == "training":
+                seen.status = "stopped"
+        self._draw()
         if error is None:
             self.bar.value = self.bar.max
             self.resume_button.disabled = True
@@ -129,7 +136,7 @@ class LiveView:
 
     def began_training(self) -> None:
         """Offer Stop, and measure the time left anew."""
-        self.began, self.trained = 0.0, 0
+        self.began, self.trained = None, 0
         self._buttons(training=True)
 
     def _buttons(self, training: bool) -> None:
@@ -144,7 +151,7 @@ class LiveView:
 
     def _left(self, now: float) -> str:
         """The time left for all runs, from the speed since the worker began; "" at first."""
-        if not self.trained:
+        if self.began is None or not self.trained:
             return ""
         rest = [
             config.steps - seen.reached
