@@ -34,10 +34,9 @@ def live_chart(runs: Sequence[RunConfig]) -> go.FigureWidget:
         def get_state(self, *args: object, **options: object) -> dict:
             found = super().get_state(*args, **options)
             # Plotly sends what changes, and leaves these as they were at first.
-            if "_widget_data" in found:
-                found["_widget_data"] = deepcopy(self._data)
-            if "_widget_layout" in found:
-                found["_widget_layout"] = deepcopy(self._layout_obj._props)
+            if hasattr(self, "_layout_obj"):  # else it is being made
+                now = {"_widget_data": self._data, "_widget_layout": self._layout_obj._props}
+                found |= {name: deepcopy(now[name]) for name in now.keys() & found.keys()}
             return found
 
     live = Live(_curves(runs))

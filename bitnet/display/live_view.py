@@ -47,7 +47,8 @@ class LiveView:
         below = w.Box([self.evaluations], layout=log)
         self.box = w.VBox([buttons, self.text, self.figure, self.table, below])
         self.handles: list = []
-        self.began, self.trained, self.drawn = 0.0, 0, 0.0
+        self.began: float | None = None  # of this session of the worker, its first record
+        self.trained, self.drawn = 0, -REDRAW_SECONDS
         self._draw()
 
     def show(self) -> None:
@@ -92,8 +93,10 @@ class LiveView:
     def progress(self, config: RunConfig, step: int, loss: float) -> None:
         """Take in how far a run is, and the loss of its batch; redraw now and then."""
         seen, now = self.seen[config], time.monotonic()
-        self.trained += max(0, step - seen.reached) if self.began else 0
-        self.began = self.began or now
+        if self.began is None:
+            self.began = now
+        else:
+            self.trained += max(0, step - seen.reached)
         seen.losses[step], seen.status = round(loss, 4), "training"
         if now - self.drawn < REDRAW_SECONDS and step < config.steps:
             return
@@ -107,6 +110,10 @@ class LiveView:
     def ended(self, histories: Sequence[History], error: BaseException | None) -> None:
         """Say how it ended, and set the buttons accordingly."""
         self._buttons(training=False)
+        for seen in self.seen.values():
+            if seen.status == "training":
+                seen.status = "stopped"
+        self._draw()
         if error is None:
             self.bar.value = self.bar.max
             self.resume_button.disabled = True
@@ -119,7 +126,7 @@ class LiveView:
 
     def began_training(self) -> None:
         """Offer Stop, and measure the time left anew."""
-        self.began, self.trained = 0.0, 0
+        self.began, self.trained = None, 0
         self._buttons(training=True)
 
     def _buttons(self, training: bool) -> None:
@@ -127,7 +134,7 @@ class LiveView:
 
     def _left(self, now: float) -> str:
         """The time left for all runs, from the speed since the worker began; "" at first."""
-        if not self.trained:
+        if self.began is None or not self.trained:
             return ""
         rest = [
             config.steps - seen.reached

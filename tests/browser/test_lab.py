@@ -47,7 +47,7 @@ def test_a_notebook_runs_from_top_to_bottom(lab, path):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     shown = [output for output in outputs if PLOTLY in output.get("data", {})]
     assert figures.count() == len(shown) > 0
-    for figure in figures.all():  # a picture, where there is one, until the mouse comes
+    for figure in figures.all():
         figure.hover()
         figure.locator(".plot-container").wait_for()
         (lines,) = figure.evaluate_all(f"plots => plots.map({LINES_OF_FIGURE})")
@@ -86,43 +86,117 @@ def test_the_explorers_slider_moves_the_marker_and_changes_the_tokens(lab):
     lab.screenshot("explorer-moved", output)
 
 
-def test_a_live_training_stops_and_resumes(lab):
+class Live:
+    """The view of a live training in a page, as a person sees it."""
+
+    def __init__(self, lab):
+        self.lab, self.page = lab, lab.page
+        buttons = (
+            self.page.locator(".widget-button", has_text=name) for name in ("Stop", "Resume")
+        )
+        self.stop, self.resume = buttons
+        self.output = self.page.locator(".jp-OutputArea-output", has=self.stop)
+        self.plot = self.output.locator(".js-plotly-plot")
+        self.label = self.output.locator(".widget-label", has_text=re.compile("step|stop"))
+        self.waiting = self.page.locator(".jp-CodeCell", has_text="training.finished()")
+
+    def until_step_above(self, step):
+        """Wait for the label to show a later step; return it."""
+        self.page.wait_for_function(
+            """([label, step]) => {
+                const shown = label.textContent.match(/step ([\\d\\s]+) of/) || [0, '-1'];
+                return Number(shown[1].replace(/\\s/g, '')) > step;
+            }""",
+            arg=[self.label.element_handle(), step],
+        )
+        found = re.search(r"step ([\d\s]+) of", self.label.inner_text())
+        return int(re.sub(r"\s", "", found[1])) if found else step
+
+    def press_stop(self):
+        """It stops within seconds, and says so."""
+        self.stop.click()
+        self.label.filter(has_text="stopped, and kept as it stands").wait_for(timeout=10_000)
+
+    def steps(self):
+        """The steps drawn of the loss."""
+        return self.plot.evaluate(LINES_OF_FIGURE)[0]
+
+    def prompt(self):
+        return self.waiting.locator(".jp-InputPrompt").inner_text()
+
+
+def test_a_live_training_stops_and_resumes_and_survives_a_reload(lab):
     lab.open(COLLAPSE, **ENDLESS)
     lab.run_all()
-    page = lab.page
-    stop, resume = (page.locator(".widget-button", has_text=name) for name in ("Stop", "Resume"))
-    output = page.locator(".jp-OutputArea-output", has=stop)
-    plot = output.locator(".js-plotly-plot")
-    label = output.locator(".widget-label", has_text=re.compile("step|stop"))
+    live = Live(lab)
+    stood = live.until_step_above(20)
+    assert live.prompt() == "[*]:"
+    table = live.output.locator(".widget-html-content", has_text="distinct tokens").first
+    assert "l2-0.0" in table.inner_text()
+    lab.screenshot("live-training", live.output)
+    live.press_stop()
+    assert live.resume.is_enabled()
+    assert live.prompt() == "[*]:", "the cell that waits has ended"
+    assert live.waiting.locator(".jp-OutputArea-output").count() == 0
+    lab.screenshot("live-stopped", live.output)
 
-    def until_step_above(step):
-        """Wait for the label to show a later step; return it."""
-        shown = "Number((label.textContent.match(/step (\\d+) of/) || [0, -1])[1])"
-        arguments = [label.element_handle(), step]
-        page.wait_for_function(f"([label, step]) => {shown} > step", arg=arguments)
-        return int(re.search(r"step (\d+) of", label.inner_text() + f" step {step + 1} of")[1])
-
-    def press_stop():
-        """It stops within seconds, and says so."""
-        stop.click()
-        label.filter(has_text="stopped, and kept as it stands").wait_for(timeout=10_000)
-
-    stood = until_step_above(20)
-    waiting = page.locator(".jp-CodeCell", has_text="training.finished()")
-    assert waiting.locator(".jp-InputPrompt").inner_text() == "[*]:"
-    lab.screenshot("live-training", output)
-    press_stop()
-    assert resume.is_enabled()
-    error = waiting.locator(".jp-OutputArea-output")
-    error.wait_for()
-    remedy = "press Resume above, then run this cell and those below it"
-    assert error.inner_text().strip() == f"NotFinished: stopped; {remedy}"
-    lab.screenshot("live-stopped", output)
-
-    resume.click()
-    until_step_above(stood)
-    (steps,) = plot.evaluate(LINES_OF_FIGURE)
+    live.resume.click()
+    stood = live.until_step_above(stood)
+    steps = live.steps()
     assert steps == sorted(set(steps)), "the curve began anew"
-    press_stop()
     assert_small(lab, lab.save())
-    lab.screenshot("live-resumed-and-stopped", output)
+
+    lab.page.reload()
+    live = Live(lab)
+    live.plot.wait_for()
+    assert set(steps) <= set(live.steps()), "what was seen is lost"
+    assert "l2-0.0" in live.output.inner_text()
+    live.until_step_above(stood)
+    assert live.steps()[-1] > steps[-1], "it stands still after the reload"
+    lab.screenshot("live-reloaded", live.output)
+    live.press_stop()
+    lab.screenshot("live-resumed-and-stopped", live.output)
+
+
+def test_a_stopped_study_goes_on_by_itself_and_leaves_a_picture(lab):
+    lab.open(COLLAPSE, **TINY | {"steps": 2000, "arms": "l2-0.0", "eval_every": 500})
+    lab.run_all()
+    live = Live(lab)
+    live.until_step_above(20)
+    live.press_stop()
+    live.resume.click()
+    lab.until_finished()
+    notebook = lab.save()
+    assert not errors(notebook)
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+    (cell,) = (cell for cell in notebook.cells if "training.start()" in cell.source)
+    figure, table = (output.data for output in cell.outputs)
+    assert all(len(line["x"]) > 0 for line in figure[PLOTLY]["data"])
+    assert "2\u00a0000 of 2\u00a0000 (complete)" in table["text/html"]
+    assert not any("widget-view" in kind for output in cell.outputs for kind in output.data)
+    start = lab.page.locator(".jp-CodeCell", has_text="training.start()")
+    start.locator(".plot-container").wait_for()
+    lab.screenshot("live-finished", start)
+
+
+def test_a_figure_fills_the_column_and_keeps_its_size_when_touched(lab):
+    lab.open(COLLAPSE, **TINY)
+    lab.run_all()
+    lab.until_finished()
+    figures = lab.page.locator(".jp-RenderedPlotly")
+    for width in (1280, 900):
+        lab.page.set_viewport_size({"width": width, "height": 1000})
+        for figure in figures.all():
+            figure.scroll_into_view_if_needed()
+            plot = figure.locator(".main-svg").first
+            plot.wait_for()
+            column = figure.bounding_box()["width"]
+            lab.page.wait_for_function(
+                "([plot, width]) => Math.abs(plot.getBoundingClientRect().width - width) < 3",
+                arg=[plot.element_handle(), column],
+            )
+            before = plot.bounding_box()
+            figure.hover()
+            figure.hover(position={"x": column / 3, "y": 200})
+            after = plot.bounding_box()
+            assert (after["width"], after["height"]) == (before["width"], before["height"])

@@ -4,12 +4,16 @@ Events synchronise, not clocks.
 """
 
 import asyncio
+import functools
 import threading
 
 import pytest
 
-from bitnet import Plan, Trainer, execute
-from bitnet.display.live import LiveTraining, LiveView, NotFinished, someone_looks_on
+from bitnet import Plan, Record, Trainer, execute
+from bitnet.display.live import LiveTraining, NotFinished, someone_looks_on
+from bitnet.display.live_view import LiveView
+from bitnet.display.tables import marked
+from bitnet.evaluation.measures import MEASURES
 from tests.support.equality import same
 
 PATIENCE = 120  # seconds until a worker that never answers fails its test
@@ -56,6 +60,7 @@ def gate(monkeypatch):
 
     record = LiveView.record
 
+    @functools.wraps(record)
     def held(self, config, found):
         record(self, config, found)
         if (config.arm, found.step) == Gate.at:
@@ -77,14 +82,19 @@ def result(training):
     return asyncio.run(asyncio.wait_for(training.finished(), PATIENCE))
 
 
-def stopped_at_the_gate(corpus, folder, gate, stop=LiveTraining.stop):
-    training = started(folder, corpus)
+async def stopped(training):
+    """Wait until the worker has ended; what waits for the result goes on waiting."""
+    await asyncio.wait_for(asyncio.to_thread(training.thread.join), PATIENCE)
+
+
+def stopped_at_the_gate(corpus, folder, gate, stop=LiveTraining.stop, begun=None):
+    training = begun or started(folder, corpus)
     assert gate.reached.wait(PATIENCE)
     assert training.training
     stop(training)
     gate.opened.set()
-    with pytest.raises(NotFinished, match="press Resume"):
-        result(training)
+    asyncio.run(stopped(training))
+    assert not training.training
     return training
 
 
@@ -165,29 +175,153 @@ def test_a_worker_trains_what_plain_execution_does_and_draws_it(corpus, tmp_path
     histories = result(training)
     assert all(same(a, b) for a, b in zip(histories, uninterrupted, strict=True))
     view = training.view
-    assert [trace.name for trace in view.figure.data] == ["l2-0.0", "adamw-0.0"]
-    for trace, history in zip(view.figure.data, histories, strict=True):
-        assert trace.x[-1] == 24
-        assert dict(zip(trace.x, trace.y, strict=True))[12] == pytest.approx(
+    losses, counts = view.figure.data[::2], view.figure.data[1::2]
+    names = ["l2-0.0", "adamw-0.0"]
+    assert [line.name for line in losses] == [line.name for line in counts] == names
+    for loss, count, history in zip(losses, counts, histories, strict=True):
+        assert loss.x[-1] == 24
+        assert dict(zip(loss.x, loss.y, strict=True))[12] == pytest.approx(
             history.at(12)["loss"], abs=1e-4
         )
+        assert list(count.x) == history.measures.step.tolist()
+        assert list(count.y) == history.measures.unique_tokens.tolist()
+        assert list(count.customdata) == history.states.tolist()
     assert view.bar.value == view.bar.max == 48
     assert view.text.value == "finished: l2-0.0 complete, adamw-0.0 complete"
     assert view.stop_button.disabled
     assert view.resume_button.disabled
 
 
+def test_the_view_tells_of_every_arm_and_evaluation_in_words(corpus, tmp_path):
+    histories = result(training := started(tmp_path, corpus))
+    for history in histories:
+        row = history.rows()[-1]
+        tokens = MEASURES["unique_tokens"].text(row["unique_tokens"])
+        said = marked(history.snapshot_at().continuations[0])
+        for cell in (history.config.arm, "24 of 24 (complete)", history.states.iloc[-1], tokens,
+                     MEASURES["val_loss"].text(row["val_loss"]), said):  # fmt: skip
+            assert cell in training.view.table.value
+    rows = training.view.evaluations.value.count("<tr>") - 1
+    assert rows == sum(len(history.measures) for history in histories)
+    assert "nan" not in training.view.table.value
+    switches_drawn = {(s.xref, s.x0) for s in training.view.figure.layout.shapes}
+    assert switches_drawn == {("x", 12), ("x2", 12)}
+
+
+def test_time_is_left_for_all_runs_and_not_only_for_the_one_that_runs(
+    corpus, tmp_path, gate, monkeypatch
+):
+    """10 steps a record and as many seconds: 20 of 48 are done, and 28 are left."""
+    seconds = iter(range(0, 10**6, 10))
+    monkeypatch.setattr("bitnet.display.live_view.time.monotonic", lambda: next(seconds))
+    gate.at = ("l2-0.0", 20)
+    view = LiveView(plan_in(tmp_path).runs, print, print)
+    config, other = view.runs
+    view.seen[config].status = "training"
+    view.began_training()
+    for step in (10, 20):
+        LiveView.record.__wrapped__(view, config, Record(step, 7.0, 1e-3, 0.1))
+    assert "step 20 of 24, loss 7.000; about 28 s left for all 2 runs" in view.text.value
+    view.seen[other].status = "complete"
+    LiveView.record.__wrapped__(view, config, Record(22, 7.0, 1e-3, 0.1))
+    assert view.text.value.endswith("; about 3 s left for all 2 runs")
+
+
+def test_finished_runs_are_shown_when_they_are_loaded(corpus, finished_runs, uninterrupted):
+    training = started(finished_runs, corpus)
+    result(training)
+    for count, history in zip(training.view.figure.data[1::2], uninterrupted, strict=True):
+        assert list(count.x) == history.measures.step.tolist()
+    assert training.view.table.value.count("24 of 24 (complete)") == 2
+
+
+def test_what_was_seen_is_told_to_a_page_that_asks_again(corpus, finished_runs):
+    """As JupyterLab asks for the state of every widget when a page is loaded again."""
+    training = started(finished_runs, corpus)
+    result(training)
+    told = training.view.figure.get_state()["_widget_data"]
+    assert [list(line["x"]) for line in told] == [list(t.x) for t in training.view.figure.data]
+    assert all(len(line["x"]) > 0 for line in told)
+
+
+def test_at_the_end_a_picture_takes_the_place_of_the_view_wherever_it_is_shown(
+    corpus, finished_runs, monkeypatch
+):
+    class Handle:
+        def __init__(self):
+            self.got = []
+
+        def update(self, content, raw=False):
+            self.got.append(content if raw else content.data)
+
+    places = []
+
+    def show(view):
+        places.append((Handle(), Handle()))
+        view.handles.append(places[-1])
+
+    monkeypatch.setattr(LiveView, "show", show)
+    training = started(finished_runs, corpus)
+    training.show()
+    monkeypatch.setattr("plotly.io.renderers.default", "plotly_mimetype")
+    result(training)
+    assert len(places) == 2
+    for figure, table in places:
+        (bundle,) = figure.got
+        lines = bundle["application/vnd.plotly.v1+json"]["data"]
+        assert len(lines) == 4
+        assert table.got == [training.view.table.value]
+
+
 def test_stopped_and_resumed_it_ends_bit_for_bit_as_if_never_stopped(
     corpus, tmp_path, gate, uninterrupted
 ):
     training = stopped_at_the_gate(corpus, tmp_path, gate)
-    assert not training.training
-    assert "Resume continues from here" in training.view.text.value
+    assert "Resume continues" in training.view.text.value
     training.resume()
     histories = result(training)
     assert all(same(a, b) for a, b in zip(histories, uninterrupted, strict=True))
-    steps = list(training.view.figure.data[1].x)
+    steps = list(training.view.figure.data[2].x)
     assert steps == sorted(set(steps))  # no step drawn twice
+
+
+def test_the_cell_that_waits_goes_on_by_itself_after_stop_and_resume(
+    corpus, tmp_path, gate, uninterrupted
+):
+    async def cell(training):
+        waiting = asyncio.create_task(training.finished())
+        await asyncio.to_thread(gate.reached.wait, PATIENCE)
+        training.view.stop_button.click()
+        gate.opened.set()
+        await stopped(training)
+        for _ in range(3):  # turns of the loop in which it could end
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        training.view.resume_button.click()
+        return await waiting
+
+    training = started(tmp_path, corpus)
+    histories = asyncio.run(asyncio.wait_for(cell(training), PATIENCE))
+    assert all(same(a, b) for a, b in zip(histories, uninterrupted, strict=True))
+
+
+def test_a_view_of_another_session_has_what_was_seen_before(corpus, tmp_path, gate):
+    """The kernel was restarted: a new object, the same folders."""
+    stopped_at_the_gate(corpus, tmp_path, gate)
+    again = LiveTraining(plan_in(tmp_path), corpus, True)
+    seen = []
+    record = LiveView.record
+
+    def first(view, config, found):
+        seen.append([list(line.x) for line in view.figure.data[1::2]])
+        record(view, config, found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LiveView, "record", first)
+        again.start()
+        result(again)
+    assert seen[0][0] == [1, 4, 12, 16, 18, 24]  # the first arm was finished
+    assert seen[0][1] == [1, 4]  # and the second was stopped at step 10
 
 
 def test_the_buttons_do_what_they_say(corpus, tmp_path, gate, uninterrupted):
@@ -215,10 +349,9 @@ def test_started_again_it_shows_its_view_again_and_starts_no_second_worker(
     training.start()
     assert training.thread is worker
     assert shown == [view, view]
-    training.stop()
-    gate.opened.set()
-    with pytest.raises(NotFinished):
-        result(training)
+    training.show()
+    assert shown == [view] * 3
+    stopped_at_the_gate(corpus, tmp_path, gate, begun=training)
 
 
 def test_resume_while_training_starts_no_second_worker(corpus, tmp_path, gate):
@@ -258,9 +391,7 @@ def test_an_interrupt_of_the_waiting_cell_stops_the_worker(corpus, tmp_path, gat
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cell(training))
     assert training.stopping.is_set()
-    gate.opened.set()
-    with pytest.raises(NotFinished):
-        result(training)
+    stopped_at_the_gate(corpus, tmp_path, gate, begun=training)
 
 
 def test_runs_of_which_none_came_to_an_evaluation_are_one_line(corpus, tmp_path, monkeypatch):
