@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         ("sweep", _sweep, _sweep_options, "train every run of a grid file, several at once"),
         ("verdict", _verdict, _verdict_options, "print the verdict of a finished report"),
         ("evidence", _evidence, _evidence_options, "print what the runs of a grid file say"),
+        ("story", _story, _story_options, "write the page that tells the committed runs"),
     ):
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(command=command)
@@ -186,6 +187,20 @@ def _draw_hero(path: Path, histories: Sequence[History]) -> None:
         return
     path.write_bytes(picture(hero_figure(shown).to_dict(), width=1000))
     print(f"{path.name}: drawn")
+
+
+def _story_options(add: Add) -> None:
+    add("--page", default="", help="the file to write (default: results/story.html)")
+
+
+def _story(options: argparse.Namespace) -> int:
+    from bitnet.analysis.results import CHECKOUT, load_results
+    from bitnet.display.story import story_page
+
+    path = Path(options.page) if options.page else CHECKOUT / "results" / "story.html"
+    path.write_text(story_page(load_results()), encoding="utf-8")
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, opens offline in a browser")
+    return 0
 
 
 def _sigterm_as_ctrl_c(number: int, _: object) -> None:
