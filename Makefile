@@ -24,8 +24,8 @@ NBCONVERT := --to notebook --execute --inplace --ExecutePreprocessor.record_timi
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test test-browser lab bench notebooks evidence lint format constraints \
-	clean
+.PHONY: help setup verify test test-browser lab bench notebooks evidence story lint format \
+	constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -77,6 +77,9 @@ notebooks: $(READY)  ## execute every notebook in place, to commit its outputs
 
 evidence: $(READY)  ## publish finished runs of the plan in results/, and quote them in the READMEs
 	@$(BIN)/bitnet evidence --publish
+
+story: $(READY)  ## write results/story.html: the committed runs, to be scrolled through
+	@$(BIN)/python -m bitnet story
 
 lint: $(READY)  ## check the code: its format, its style, its types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -4,20 +4,14 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import pandas as pd
-import plotly.graph_objects as go
-
 from bitnet.analysis.answer import beside_full, in_words
-from bitnet.analysis.counts import checklist, column_heads, final_counts
+from bitnet.analysis.counts import final_counts
 from bitnet.analysis.preflight import Finding
 from bitnet.analysis.verdict import Verdict
-from bitnet.display.curves import diversity_figure, loss_figure, prompt_probe_figure
-from bitnet.evaluation.measures import MEASURES
+from bitnet.display.report_page import report_page
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.plan import Plan
 
@@ -69,9 +63,11 @@ def write_report(
         for name in _TRACES:
             target = partial / "traces" / f"{history.config.name}-{name}"
             shutil.copyfile(history.folder / name, target)
-    page = _page(plan, histories, findings, verdict)
+    beside = beside_full(histories, verdict)
+    page = report_page(QUESTION, plan, histories, findings, verdict, beside)
     (partial / "report.html").write_text(page, encoding="utf-8")
     facts = _facts(plan, histories, findings, verdict)
+    facts["beside_full"] = None if beside is None else beside.to_dict()
     (partial / "verdict.json").write_text(json.dumps(facts, indent=1) + "\n")
     if folder.exists():
         folder.rmdir()  # empty, or retire_report would have refused
@@ -101,13 +97,12 @@ def _facts(
     configs = [history.config for history in histories]
     evaluated = [history.config for history in histories if history.evaluated]
     counts = final_counts(histories).to_dict("records")
-    beside = beside_full(histories, verdict)
     return {
         "question": QUESTION,
         "in_words": in_words(histories, verdict),
-        "beside_full": None if beside is None else beside.to_dict(),
         **verdict.to_dict(),
         "hidden": plan.hidden,
+        "vocabulary": plan.vocabulary,
         "steps": plan.steps,
         "findings": [vars(finding) for finding in findings],
         "final_counts": [
@@ -124,41 +119,3 @@ def _facts(
             for history in histories
         ],
     }
-
-
-def _page(
-    plan: Plan, histories: Sequence[History], findings: Sequence[Finding], verdict: Verdict
-) -> str:
-    """The report as one HTML page, plotly's script included once; every text in it is escaped."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    source = (files("bitnet.display") / "report.html.j2").read_text(encoding="utf-8")
-    figures = [diversity_figure(histories), loss_figure(histories), prompt_probe_figure(histories)]
-    configs = [history.config for history in histories]
-    labels = [config.label(configs) for config in configs]
-    heads = {MEASURES[name].column: head for name, head in column_heads(histories).items()}
-    checklists = [_html_table(checklist(history)) for history in histories]
-    return environment.from_string(source).render(
-        question=QUESTION,
-        plan=plan,
-        said=in_words(histories, verdict),
-        verdict=verdict,
-        findings=findings,
-        runs=list(zip(labels, histories, strict=True)),
-        mark=_mark,
-        final=_html_table(final_counts(histories).rename(columns=heads)),
-        checklists=list(zip(labels, checklists, strict=True)),
-        assessments=list(zip(labels, verdict.assessments, strict=True)),
-        figures=[_html_figure(figure, first=i == 0) for i, figure in enumerate(figures)],
-    )
-
-
-def _html_table(table: pd.DataFrame) -> str:
-    return table.to_html(index=False, border=0, na_rep="")
-
-
-def _html_figure(figure: go.Figure, first: bool) -> str:
-    return figure.to_html(full_html=False, include_plotlyjs=first)
-
-
-def _mark(passed: bool | None) -> str:
-    return {True: "yes", False: "NO", None: "open"}[passed]

@@ -1,4 +1,4 @@
-"""HTML tables of what models say: winning tokens, next tokens, continuations. All is escaped."""
+"""What models say as text to read: tokens, repeats, a table of continuations. All is escaped."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -6,10 +6,9 @@ from html import escape
 import torch
 
 from bitnet.evaluation.repetition import repeated
-from bitnet.records import Snapshot
 from bitnet.tokenizer import Vocabulary
 
-__all__ = ["continuations_table", "marked", "next_tokens_table", "shown", "top_tokens_table"]
+__all__ = ["continuations_table", "marked", "segments", "shown"]
 
 _TABLE = '<table style="text-align:left;border-collapse:collapse;font-size:13px">'
 _PADDED = "text-align:left;padding:2px 10px 2px 0"
@@ -23,29 +22,6 @@ def shown(token: int, vocabulary: Vocabulary) -> str:
     """A token as text to read: its spaces and line breaks made visible."""
     text = vocabulary.decode([token])
     return text.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
-
-
-def top_tokens_table(snapshot: Snapshot, vocabulary: Vocabulary, rows: int = 10) -> str:
-    """The tokens that win most positions, with their shares of those and of the training text."""
-    body = [
-        (shown(i, vocabulary), f"{100 * share:.1f} %", f"{100 * text:.2f} %")
-        for i, share, text in snapshot.top_tokens[:rows]
-    ]
-    return _table(("token", "wins", "in the text"), body)
-
-
-def next_tokens_table(
-    snapshot: Snapshot, prompts: Sequence[Sequence[int]], vocabulary: Vocabulary
-) -> str:
-    """For each prompt (token ids), the likeliest next tokens with their probabilities."""
-    body = [
-        (
-            vocabulary.decode(prompt),
-            ", ".join(f"{shown(i, vocabulary)} {100 * p:.1f} %" for i, p in answers),
-        )
-        for prompt, answers in zip(prompts, snapshot.next_tokens, strict=False)
-    ]
-    return _table(("prompt", "likeliest next tokens"), body)
 
 
 def continuations_table(
@@ -72,29 +48,29 @@ def continuations_table(
 
 def marked(ids: Sequence[int], vocabulary: Vocabulary) -> str:
     """The text of a continuation as HTML, with every token of a repeated 4-gram marked."""
+    return "".join(
+        f"{_REPEAT}{escape(text)}</span>" if repeat else escape(text)
+        for text, repeat in segments(ids, vocabulary)
+    )
+
+
+def segments(ids: Sequence[int], vocabulary: Vocabulary) -> list[tuple[str, bool]]:
+    """The text of a continuation in parts: (text, whether its tokens repeat an earlier 4-gram)."""
     ids = list(ids)
     mask = [False] * len(ids)
     if len(ids) >= REPEAT_LENGTH:
         mask = repeated(torch.tensor([ids]), REPEAT_LENGTH)[0].tolist()
-    whole, html, start = vocabulary.decode(ids), "", 0
+    whole, parts, start = vocabulary.decode(ids), [], 0
     for end in range(1, len(ids) + 1):
         if end < len(ids) and mask[end] == mask[end - 1]:
             continue
         # A character may lie across the end: its bytes are whole only with the next token's, and it
         # goes there.
         stop = len(vocabulary.decode(ids[:end]).rstrip("\ufffd")) if end < len(ids) else len(whole)
-        text = escape(whole[start:stop]).replace("\n", "⏎ ")
-        html += f"{_REPEAT}{text}</span>" if mask[end - 1] else text
+        parts.append((whole[start:stop].replace("\n", "⏎ "), mask[end - 1]))
         start = stop
-    return html
+    return parts
 
 
 def _heads(names: Sequence[str]) -> str:
     return "".join(f"{_HEAD}{escape(name)}</th>" for name in names)
-
-
-def _table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = "".join(
-        f"<tr>{''.join(f'{_CELL}{escape(cell)}</td>' for cell in row)}</tr>" for row in body
-    )
-    return f"{_TABLE}<tr>{_heads(heads)}</tr>{lines}</table>"

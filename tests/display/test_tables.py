@@ -5,27 +5,12 @@ from html import unescape
 
 import pytest
 
-from bitnet.display.tables import (
-    continuations_table,
-    marked,
-    next_tokens_table,
-    shown,
-    top_tokens_table,
-)
-from bitnet.records import Snapshot
+from bitnet.display.tables import continuations_table, marked, segments, shown
 from bitnet.tokenizer import decode, encode
 
 (SCRIPT,) = encode(["<script>alert(1)</script>"])
 (PLAIN,) = encode([" the quick brown fox jumps over it"])
-SAID = Snapshot(
-    top_tokens=[(i, 0.5 / (k + 1), 0.25) for k, i in enumerate(dict.fromkeys(SCRIPT))],
-    abundances=[(1, 3)],
-    next_tokens=[[(i, 0.3) for i in SCRIPT[:3]], [(i, 0.2) for i in PLAIN[:3]]],
-    continuations=[SCRIPT, PLAIN],
-)
 TABLES = {
-    "top tokens": top_tokens_table(SAID),
-    "next tokens": next_tokens_table(SAID, [SCRIPT, PLAIN]),
     "continuations": continuations_table(
         [SCRIPT, PLAIN], {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}
     ),
@@ -60,7 +45,7 @@ def test_text_is_escaped(html):
 
 @pytest.mark.parametrize(
     ("html", "shape"),
-    zip(TABLES.values(), [(8, 3), (3, 2), (3, 3), (3, 2)], strict=True),
+    zip(TABLES.values(), [(3, 3), (3, 2)], strict=True),
     ids=TABLES,
 )
 def test_every_row_has_as_many_cells_as_the_head(html, shape):
@@ -72,16 +57,7 @@ def test_every_row_has_as_many_cells_as_the_head(html, shape):
     assert html.endswith("</table>")
 
 
-def test_tables_say_what_the_snapshot_holds():
-    assert cells(TABLES["top tokens"])[1] == ["<", "50.0 %", "25.00 %"]
-    assert cells(top_tokens_table(SAID, rows=2))[2:] == [["script", "25.0 %", "25.00 %"]]
-    head, script, plain = cells(TABLES["next tokens"])
-    assert head == ["prompt", "likeliest next tokens"]
-    assert script == ["<script>alert(1)</script>", "< 30.0 %, script 30.0 %, > 30.0 %"]
-    assert plain == [
-        " the quick brown fox jumps over it",
-        "␣the 20.0 %, ␣quick 20.0 %, ␣brown 20.0 %",
-    ]
+def test_the_table_says_what_it_was_given():
     assert cells(TABLES["continuations"])[0] == ["prompt", "<script>", "b"]
     assert cells(TABLES["continuations"])[1] == ["<script>alert(1)</script>"] * 2 + [
         " the quick brown fox jumps over it"
@@ -103,6 +79,13 @@ def test_repeats_are_marked_and_nothing_else():
     (late,) = encode([" x a b c d y a b c d z"])
     assert repeats(marked(late)) == [" a b c d"]
     assert marked(late).endswith("</span> z")
+
+
+def test_the_parts_of_a_text_are_the_text_and_say_which_repeat():
+    (late,) = encode([" x a b c d y a b c d z"])
+    parts = segments(late)
+    assert parts == [(" x a b c d y", False), (" a b c d", True), (" z", False)]
+    assert segments([]) == []
 
 
 def test_marked_text_is_escaped_within_its_marks():
