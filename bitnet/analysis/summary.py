@@ -98,7 +98,8 @@ def runs_table(histories: Sequence[History]) -> str:
     heads = column_heads(histories)
     columns = {MEASURES[name].column: heads[name] for name in _IN_RUNS_TABLE}
     counts = final_counts(histories)
-    counts = counts[["arm", "hidden", "step", "seed", *columns, "state", "checks"]]
+    order = ["order"] if "order" in counts else []
+    counts = counts[["arm", "hidden", "step", "seed", *order, *columns, "state", "checks"]]
     effective = MEASURES["effective_tokens"].column
     counts = counts.assign(**{effective: counts[effective].map("{:.1f}".format)})
     return _table(counts.rename(columns={**columns, "step": "steps"}))
@@ -171,8 +172,11 @@ def _checklist(histories: Sequence[History]) -> str:
     runs = [h for h in runs if full_length(h.config)]
     if not runs:
         return f"No complete run of {FIX}."
-    tables = [checklist(h).assign(hidden=h.config.hidden, seed=h.config.seed) for h in runs]
-    table, first = pd.concat(tables), ["hidden", "seed"]
+    first = ["hidden", "seed", *(["order"] if any(h.config.order for h in runs) else [])]
+    tables = [
+        checklist(h).assign(**{name: getattr(h.config, name) for name in first}) for h in runs
+    ]
+    table = pd.concat(tables)
     placed = (
         "The brief's steps 5k and 6k belong to a run of 10 000 steps; here they are placed as far "
         "from the switch."
