@@ -43,22 +43,24 @@ def test_the_slider_offers_the_evaluations_and_stands_at_the_last(explorer, hist
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_moving_the_slider_changes_panels_and_marker(explorer, histories, step):
+def test_moving_the_slider_changes_panels_and_marker(explorer, histories, corpus, step):
     explorer.step.value = step
     assert marker(explorer) == step
     for panel, history in zip(explorer.panels, histories, strict=True):
         found, said = history.at(step), history.snapshot_at(step)
         state = history.states[history.measures.step == step].item()
         assert (
-            f"{history.config.arm}, hidden 8, 40 steps, seed 0, step {step}: {state}</h4>"
-            in panel.value
+            f"{history.config.arm}, hidden 8, vocabulary 2048, 40 steps, seed 0, "
+            f"step {step}: {state}</h4>" in panel.value
         )
         assert f"unique tokens {found['unique_tokens']:.0f} (" in panel.value
         assert f"effective tokens {found['effective_tokens']:.1f} (" in panel.value
         assert f"held-out loss {found['val_loss']:.2f} (" in panel.value
-        assert top_tokens_table(said) in panel.value
-        assert next_tokens_table(said, explorer.prompts) in panel.value
-        assert all(f"<b>{marked(ids)}</b>" in panel.value for ids in said.continuations)
+        assert top_tokens_table(said, corpus.vocabulary) in panel.value
+        assert next_tokens_table(said, explorer.prompts, corpus.vocabulary) in panel.value
+        assert all(
+            f"<b>{marked(ids, corpus.vocabulary)}</b>" in panel.value for ids in said.continuations
+        )
 
 
 def test_each_run_is_shown_beside_its_own_references(histories, corpus):
@@ -144,11 +146,15 @@ def test_a_run_that_was_not_evaluated_at_a_step_shows_its_newest_before(historie
         explorer.step.value = step
         assert f"step {step}:" in explorer.panels[0].value
         assert f"step {shown}:" in explorer.panels[1].value
-        assert top_tokens_table(sparse.snapshot_at(shown)) in explorer.panels[1].value
+        assert (
+            top_tokens_table(sparse.snapshot_at(shown), corpus.vocabulary)
+            in explorer.panels[1].value
+        )
 
 
 def test_what_models_say_cannot_become_html(histories, corpus):
-    (attack,) = prompt_ids(["<script>alert(1)</script><img src=x>"]).tolist()
+    texts, words = ["<script>alert(1)</script><img src=x>"], histories[0].vocabulary
+    (attack,) = prompt_ids(texts, words).tolist()
     hostile = replace(
         histories[0].snapshots[-1],
         top_tokens=[(token, 0.1, 0.1) for token in attack],

@@ -10,6 +10,7 @@ import pytest
 
 from bitnet import Plan, Trainer, execute
 from bitnet.display.live import LiveTraining, LiveView, NotFinished, someone_looks_on
+from tests.support.corpus import ON_CORPUS, VOCABULARY
 from tests.support.equality import same
 
 PATIENCE = 120  # seconds until a worker that never answers fails its test
@@ -28,6 +29,7 @@ def plan_in(folder):
         steps=24,
         arms="l2-0.0,adamw-0.0",
         device="cpu",
+        **ON_CORPUS,
         precision="float32",
         eval_every=12,
         probe_positions=62,
@@ -133,13 +135,13 @@ def test_the_text_of_the_plan_is_loaded_where_none_is_given(
 ):
     asked = []
 
-    def load(name, log):
-        asked.append(name)
+    def load(name, vocabulary, log):
+        asked.append((name, vocabulary))
         return corpus
 
     monkeypatch.setattr("bitnet.runs.plan.load_corpus", load)
     assert all(h.complete for h in result(started(finished_runs, None, live)))
-    assert asked == ["wikipedia-sample"]
+    assert asked == [("wikipedia-sample", VOCABULARY)]
 
 
 def test_where_nobody_looks_on_it_is_plain_execution(corpus, tmp_path, uninterrupted):

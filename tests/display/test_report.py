@@ -18,6 +18,7 @@ from bitnet.display.explorer import explore
 from bitnet.display.figures import entropy_figure, phase_figure, spread_figure
 from bitnet.display.report import print_report, write_report
 from bitnet.display.weight_figures import grid_figure, penalty_figure, row_norm_figure
+from tests.support.corpus import ON_CORPUS
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,7 @@ def study(tmp_path_factory, corpus):
         steps=8,
         arms="l2-0.05,l2-0.0",
         device="cpu",
+        **ON_CORPUS,
         probe_positions=310,
         runs_dir=tmp_path_factory.mktemp("runs"),
     )
@@ -38,7 +40,7 @@ def test_the_bundle_holds_traces_verdict_and_page(study, tmp_path):
     folder = write_report(tmp_path / "report", *study)
     assert {p.name for p in folder.iterdir()} == {"report.html", "verdict.json", "traces"}
     traces = sorted(p.name for p in (folder / "traces").glob("*-trace.csv"))
-    assert traces == ["l2-0.0-h32-t8-s0-trace.csv", "l2-0.05-h32-t8-s0-trace.csv"]
+    assert traces == ["l2-0.0-h32-v2048-t8-s0-trace.csv", "l2-0.05-h32-v2048-t8-s0-trace.csv"]
     facts = json.loads((folder / "verdict.json").read_text())
     assert facts["answer"] == study[3].answer == "inconclusive"
     assert len(facts["final_counts"]) == 2
@@ -106,6 +108,7 @@ def test_an_arm_that_ran_out_of_memory_at_once_does_not_keep_the_others_from_bei
         steps=8,
         arms="l2-0.1,l2-0.0",
         device="cpu",
+        **ON_CORPUS,
         runs_dir=tmp_path / "runs",
         probe_positions=310,
     )

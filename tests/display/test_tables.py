@@ -13,10 +13,11 @@ from bitnet.display.tables import (
     top_tokens_table,
 )
 from bitnet.records import Snapshot
-from bitnet.tokenizer import decode, encode
+from bitnet.tokenizer import gpt2
 
-(SCRIPT,) = encode(["<script>alert(1)</script>"])
-(PLAIN,) = encode([" the quick brown fox jumps over it"])
+WORDS = gpt2()
+(SCRIPT,) = WORDS.encode(["<script>alert(1)</script>"])
+(PLAIN,) = WORDS.encode([" the quick brown fox jumps over it"])
 SAID = Snapshot(
     top_tokens=[(i, 0.5 / (k + 1), 0.25) for k, i in enumerate(dict.fromkeys(SCRIPT))],
     abundances=[(1, 3)],
@@ -24,13 +25,13 @@ SAID = Snapshot(
     continuations=[SCRIPT, PLAIN],
 )
 TABLES = {
-    "top tokens": top_tokens_table(SAID),
-    "next tokens": next_tokens_table(SAID, [SCRIPT, PLAIN]),
+    "top tokens": top_tokens_table(SAID, WORDS),
+    "next tokens": next_tokens_table(SAID, [SCRIPT, PLAIN], WORDS),
     "continuations": continuations_table(
-        [SCRIPT, PLAIN], {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}
+        [SCRIPT, PLAIN], {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}, WORDS
     ),
     "without prompts": continuations_table(
-        None, {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}
+        None, {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}, WORDS
     ),
 }
 
@@ -51,7 +52,7 @@ def repeats(html):
     return [unescape(text) for text in re.findall(r"<span[^>]*>(.*?)</span>", html)]
 
 
-@pytest.mark.parametrize("html", [*TABLES.values(), marked(SCRIPT)], ids=[*TABLES, "marked"])
+@pytest.mark.parametrize("html", [*TABLES.values(), marked(SCRIPT, WORDS)], ids=[*TABLES, "marked"])
 def test_text_is_escaped(html):
     tags = set(re.findall(r"</?(\w+)", html))
     assert tags <= {"table", "tr", "td", "th", "span"}
@@ -74,7 +75,7 @@ def test_every_row_has_as_many_cells_as_the_head(html, shape):
 
 def test_tables_say_what_the_snapshot_holds():
     assert cells(TABLES["top tokens"])[1] == ["<", "50.0 %", "25.00 %"]
-    assert cells(top_tokens_table(SAID, rows=2))[2:] == [["script", "25.0 %", "25.00 %"]]
+    assert cells(top_tokens_table(SAID, WORDS, rows=2))[2:] == [["script", "25.0 %", "25.00 %"]]
     head, script, plain = cells(TABLES["next tokens"])
     assert head == ["prompt", "likeliest next tokens"]
     assert script == ["<script>alert(1)</script>", "< 30.0 %, script 30.0 %, > 30.0 %"]
@@ -90,23 +91,23 @@ def test_tables_say_what_the_snapshot_holds():
 
 def test_spaces_and_line_breaks_are_to_be_seen():
     for text, visible in ((" the", "␣the"), ("\n", "⏎"), ("\t", "⇥"), ("the", "the")):
-        ((token,),) = encode([text])
-        assert shown(token) == visible
+        ((token,),) = WORDS.encode([text])
+        assert shown(token, WORDS) == visible
 
 
 def test_repeats_are_marked_and_nothing_else():
-    (loop,) = encode([" a b c d a b c d"])
+    (loop,) = WORDS.encode([" a b c d a b c d"])
     assert len(loop) == 8
-    assert repeats(marked(loop)) == [" a b c d"]
-    assert unescape(re.sub(r"<[^>]*>", "", marked(loop))) == " a b c d a b c d"
-    assert repeats(marked(PLAIN)) == []
-    (late,) = encode([" x a b c d y a b c d z"])
-    assert repeats(marked(late)) == [" a b c d"]
-    assert marked(late).endswith("</span> z")
+    assert repeats(marked(loop, WORDS)) == [" a b c d"]
+    assert unescape(re.sub(r"<[^>]*>", "", marked(loop, WORDS))) == " a b c d a b c d"
+    assert repeats(marked(PLAIN, WORDS)) == []
+    (late,) = WORDS.encode([" x a b c d y a b c d z"])
+    assert repeats(marked(late, WORDS)) == [" a b c d"]
+    assert marked(late, WORDS).endswith("</span> z")
 
 
 def test_marked_text_is_escaped_within_its_marks():
-    html = marked(SCRIPT * 2)
+    html = marked(SCRIPT * 2, WORDS)
     assert "<script" not in html
     assert repeats(html) == ["<script>alert(1)</script>"]
 
@@ -115,18 +116,18 @@ def test_marked_text_is_escaped_within_its_marks():
     ("length", "text"), [(0, ""), (1, " the"), (3, " the quick brown"), (4, " the quick brown fox")]
 )
 def test_text_too_short_to_repeat_is_shown_plainly(length, text):
-    assert marked(PLAIN[:length]) == text
-    assert repeats(marked([7] * length)) == []
+    assert marked(PLAIN[:length], WORDS) == text
+    assert repeats(marked([7] * length, WORDS)) == []
 
 
 def test_line_breaks_in_a_continuation_do_not_break_the_table():
-    (ids,) = encode([" one\ntwo"])
-    assert marked(ids) == " one⏎ two"
+    (ids,) = WORDS.encode([" one\ntwo"])
+    assert marked(ids, WORDS) == " one⏎ two"
 
 
 def test_a_character_of_several_tokens_is_not_torn_at_a_mark():
     # The cheese takes several tokens, and no mark ends within it.
-    (ids,) = encode([" a b c d a b c d\U0001f9c0 end"])
+    (ids,) = WORDS.encode([" a b c d a b c d\U0001f9c0 end"])
     for cut in range(8, len(ids) + 1):
-        html = marked([*ids[:cut], *ids[:cut]])
-        assert unescape(re.sub(r"<[^>]*>", "", html)) == decode([*ids[:cut], *ids[:cut]])
+        html = marked([*ids[:cut], *ids[:cut]], WORDS)
+        assert unescape(re.sub(r"<[^>]*>", "", html)) == WORDS.decode([*ids[:cut], *ids[:cut]])
