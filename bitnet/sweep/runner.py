@@ -12,6 +12,7 @@ from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import default_runs_dir
+from bitnet.scales import FULL, SCALES, scale_of
 from bitnet.sweep.estimate import Speed, duration, measure_speed, time_left
 from bitnet.sweep.here import Here
 from bitnet.sweep.job import Job, Outcome
@@ -25,10 +26,10 @@ __all__ = ["ENGINES", "Engine", "Runner", "failures"]
 Engine = Here | Pool | RayCluster
 ENGINES: Mapping[str, Callable[..., Engine]] = {"pool": Pool, "ray": RayCluster.connect}
 FINISHED = ("complete", "diverged")  # nothing is left to do
-# Parameters that a notebook need not have while a run has them as they are by default.
-NEEDED_IF_SET = {
-    "eval_every", "probe_positions", "vocabulary", "batch_size", "sequence_length", "order",
-}  # fmt: skip
+# Parameters that a notebook need not have while its plan makes of them what the run has: the sizes
+# of its scale, and the others as they are by default.
+SIZES = ("vocabulary", "batch_size", "sequence_length")
+DEFAULTS = ("eval_every", "probe_positions", "order")
 
 
 @dataclass
@@ -155,9 +156,13 @@ def _check_notebook(grid: Grid) -> None:
     if not grid.notebook:
         return
     known = check_notebook(grid.notebook)
-    for name in NEEDED_IF_SET - known:
-        for run in grid.runs:
-            if getattr(run, name) != getattr(RunConfig, name):
+    for run in grid.runs:
+        # Not told a scale, a notebook has that of the machine.
+        scales = [scale_of(run) or FULL] if "scale" in known else SCALES.values()
+        untold = {name: {getattr(scale, name) for scale in scales} for name in SIZES}
+        untold |= {name: {getattr(RunConfig, name)} for name in DEFAULTS}
+        for name, values in untold.items():
+            if name not in known and values != {getattr(run, name)}:
                 allowed = f"{grid.notebook.name} has no such parameter, and would train another run"
                 raise checks.ParameterError(name, getattr(run, name), allowed)
 
