@@ -130,6 +130,9 @@ def load_corpus(
     found = len(corpus.train_ids) + len(corpus.held_out_ids)
     if found < MIN_TOKENS or not len(corpus.held_out):
         allowed = f"must hold at least {MIN_TOKENS} tokens, and has {found}"
+        if found >= MIN_TOKENS:
+            pieces = f"{HELD_OUT_EVERY} pieces of {PIECE} characters, each ended by a line break"
+            allowed = f"must hold at least {pieces}, or nothing is held out"
         raise checks.ParameterError("corpus", name, allowed)
     try:
         _write_cache(path, *tokens)

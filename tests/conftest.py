@@ -14,7 +14,7 @@ from bitnet.runs.run import run
 from bitnet.runtime import cpu
 from bitnet.runtime.backend import choose
 from bitnet.transformer import BitNetModel
-from tests.support.corpus import synthetic_corpus
+from tests.support.corpus import VOCABULARY, synthetic_corpus
 
 # The same examples in every run, however long they take on a busy machine.
 settings.register_profile("bitnet", derandomize=True, deadline=None)
@@ -113,6 +113,7 @@ def tiny_runs(corpus, shared_runs):
         "steps": 40,
         "eval_every": 20,
         "probe_positions": 310,
+        "vocabulary": VOCABULARY,
     }
     chosen = [("l2-0.05", 0), ("l2-0.0", 0), ("l2-0.0", 1), ("adamw-0.0", 0), ("fp-adamw-0.0", 0)]
     chosen += [

@@ -1,6 +1,7 @@
 """Corpora: what is in them, the split, the cache, and what is refused."""
 
 import json
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from bitnet import Corpus, ParameterError, load_corpus
 from bitnet.config import BLOCK
 from bitnet.data import MIN_TOKENS
 from bitnet.tokenizer import gpt2
+from tests.support.corpus import synthetic_corpus
 
 TEXT = "The quick brown fox jumps over the lazy dog, again and again. " * 900
 
@@ -38,13 +40,22 @@ def test_the_wikipedia_sample(wikipedia):
     assert "{{" not in sample
 
 
-def test_a_second_start_reads_the_cache(wikipedia):
+def test_a_second_start_reads_the_cache(wikipedia, monkeypatch):
     folder, first = wikipedia
+    monkeypatch.setattr("bitnet.data._tokenised", None)
     lines = []
     again = load_corpus("wikipedia-sample", cache_dir=folder, log=lines.append)
     assert lines == []
-    assert isinstance(again.tokens, np.memmap)
     assert again.fingerprint == first.fingerprint
+    assert again.train.equal(first.train)
+    assert again.held_out.equal(first.held_out)
+
+
+def test_the_committed_runs_are_of_the_very_same_tokens(wikipedia, committed):
+    prints = {history.manifest["corpus"]["fingerprint"] for history in committed}
+    assert prints == {wikipedia[1].fingerprint}
+    facts = {name: committed[0].manifest["corpus"][name] for name in wikipedia[1].facts()}
+    assert facts == wikipedia[1].facts()
 
 
 def test_a_damaged_cache_is_rebuilt(tmp_path):
@@ -66,7 +77,7 @@ def test_a_damaged_cache_is_rebuilt(tmp_path):
 
 def test_train_and_held_out_interleave_without_overlap():
     tokens = np.arange(25 * BLOCK + 77).astype(np.uint16)  # every token names its own position
-    text = Corpus("positions", tokens, "positions", 2**16)
+    text = Corpus.from_stream("positions", tokens, "positions")
     train, held_out = set(text.train.tolist()), set(text.held_out.flatten().tolist())
     assert not train & held_out
     assert len(train) + len(held_out) == len(tokens)
@@ -84,15 +95,17 @@ def test_a_folder_of_texts(tmp_path):
     (tmp_path / "books" / "a.txt").write_text(TEXT, encoding="utf-8")
     (tmp_path / "books" / "b.txt").write_text("été " * 900, encoding="utf-8")
     text = load_corpus(str(tmp_path / "books"), cache_dir=tmp_path / "cache")
-    assert gpt2().decode(text.tokens[:9].tolist()).startswith("The quick brown fox")
-    assert "été" in gpt2().decode(text.tokens[-20:].tolist())
+    assert gpt2().decode(text.train_ids[:9].tolist()).startswith("The quick brown fox")
+    assert "été" in gpt2().decode(text.train_ids[-20:].tolist())
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     (tmp_path / "text.txt").write_text(TEXT)
     (tmp_path / "taken").write_text("a file where the folder should be")
     lines = []
-    text = load_corpus(str(tmp_path / "text.txt"), cache_dir=tmp_path / "taken" / "cache", log=lines.append)
+    text = load_corpus(
+        str(tmp_path / "text.txt"), cache_dir=tmp_path / "taken" / "cache", log=lines.append
+    )
     assert "BITNET_CACHE" in lines[-1]
     cached = load_corpus(str(tmp_path / "text.txt"), cache_dir=tmp_path / "cache", log=lines.append)
     assert text.fingerprint == cached.fingerprint
@@ -127,3 +140,33 @@ def test_the_briefs_corpus_without_the_hub_says_what_to_do(tmp_path, monkeypatch
     message = refused("wikitext-2", tmp_path)
     assert "Hugging Face hub" in message
     assert "corpus=wikipedia-sample" in message
+
+
+def test_order_0_is_the_text_as_it_is(corpus):
+    assert corpus.ordered(0) is corpus.train
+
+
+def test_another_order_moves_whole_blocks_and_leaves_the_tail():
+    ids = np.arange(25 * BLOCK + 77).astype(np.uint16)
+    text = Corpus.from_stream("positions", ids, "positions")
+    whole = len(text.train) // BLOCK * BLOCK
+    assert 0 < len(text.train) - whole < BLOCK
+    shuffled = text.ordered(1)
+    assert shuffled[whole:].equal(text.train[whole:])
+    blocks, before = shuffled[:whole].view(-1, BLOCK), text.train[:whole].view(-1, BLOCK)
+    assert blocks[:, 0].tolist() != before[:, 0].tolist()
+    assert blocks[blocks[:, 0].argsort()].equal(before)
+    assert text.held_out.equal(Corpus.from_stream("again", ids, "again").held_out)
+
+
+def test_an_order_is_the_same_each_time_and_another_for_every_number(corpus):
+    orders = [corpus.ordered(number) for number in (0, 1, 2, 3, 2**31 - 1)]
+    again = [synthetic_corpus().ordered(number) for number in (0, 1, 2, 3, 2**31 - 1)]
+    assert all(a.equal(b) for a, b in zip(orders, again, strict=True))
+    assert not any(a.equal(b) for a, b in combinations(orders, 2))
+
+
+def test_an_order_is_not_drawn_from_the_random_state_of_the_process(corpus):
+    state = torch.random.get_rng_state()
+    corpus.ordered(5)
+    assert torch.equal(torch.random.get_rng_state(), state)

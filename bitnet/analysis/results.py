@@ -98,7 +98,7 @@ def collect(grid: Grid, runs_dir: str | Path = "", folder: str | Path = "") -> l
 def _find(run: RunConfig, folder: Path) -> tuple[History | None, str]:
     """The run in that folder, and what was found in words; a complete one first, if several."""
     history, found = None, "missing"
-    for path in sorted(folder.glob(f"{run.name}-*/manifest.json")):
+    for path in sorted(folder.glob(f"{run.name}-{'[0-9a-f]' * 10}/manifest.json")):
         try:
             other = History.load(path.parent)
         except HistoryError as error:

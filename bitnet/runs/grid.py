@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from bitnet import checks
-from bitnet.config import RunConfig
+from bitnet.config import BYTES, RunConfig
 from bitnet.recipes import arm_names
 from bitnet.runs.plan import Plan
 from bitnet.scales import FULL, SCALES
@@ -19,7 +19,8 @@ from bitnet.texts import check_corpus
 __all__ = ["Grid", "find_notebook"]
 
 KEYS = ("notebook", "grids")
-SIZES = ("hidden", "steps", "vocabulary", "batch_size", "sequence_length")
+# The sizes, each with the least that a run allows.
+SIZES = {"hidden": 1, "steps": 8, "vocabulary": BYTES, "batch_size": 1, "sequence_length": 2}
 GRID_KEYS = ("scale", *SIZES, "arms", "seeds", "order", "corpus")
 
 
@@ -101,8 +102,10 @@ def _runs(where: str, grid: object) -> list[RunConfig]:
         return items
 
     sizes = [
-        several(key, grid.get(key, getattr(SCALES[name], key)), partial(checks.integer, at_least=1))
-        for key in SIZES
+        several(
+            key, grid.get(key, getattr(SCALES[name], key)), partial(checks.integer, at_least=least)
+        )
+        for key, least in SIZES.items()
     ]
     order = several("order", grid.get("order", 0), partial(checks.integer, at_least=0))
     corpus = grid.get("corpus", RunConfig.corpus)

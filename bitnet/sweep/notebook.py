@@ -9,7 +9,7 @@ from bitnet.checks import OneLineError, ParameterError
 
 __all__ = ["NotebookError", "check_notebook", "execute_notebook"]
 
-REQUIRED = ("scale", "hidden", "steps", "arms", "seeds", "corpus", "runs_dir")
+REQUIRED = ("hidden", "steps", "arms", "seeds", "corpus", "runs_dir")
 QUIET = ["--IPKernelApp.log_level=40"]  # a kernel's warnings would go through the live table
 
 

@@ -13,7 +13,7 @@ from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import default_runs_dir
-from bitnet.scales import FULL, scale_of
+from bitnet.scales import FULL, SCALES, scale_of
 from bitnet.sweep.estimate import duration, measure_speed, size, time_left
 from bitnet.sweep.here import Here
 from bitnet.sweep.job import Event, Job, Outcome
@@ -27,7 +27,10 @@ __all__ = ["ENGINES", "FINISHED", "Engine", "Runner", "Watch", "failures"]
 Engine = Here | Pool | RayCluster
 ENGINES: Mapping[str, Callable[..., Engine]] = {"pool": Pool, "ray": RayCluster.connect}
 FINISHED = ("complete", "diverged")  # nothing is left to do
-BATCH = ("vocabulary", "batch_size", "sequence_length")  # what the name of a scale tells
+# Parameters that a notebook need not have while its plan makes of them what the run has: the sizes
+# of its scale, and the others as they are by default.
+SIZES = ("vocabulary", "batch_size", "sequence_length")
+DEFAULTS = ("eval_every", "probe_positions", "order")
 
 
 class Watch(Protocol):
@@ -184,13 +187,12 @@ def _check_notebook(grid: Grid) -> None:
         return
     known = check_notebook(grid.notebook)
     for run in grid.runs:
-        scale = scale_of(run) or FULL
-        usual = {
-            name: getattr(RunConfig, name) for name in ("eval_every", "probe_positions", "order")
-        }
-        usual |= {name: getattr(scale, name) for name in BATCH}
-        for name in usual.keys() - known:
-            if getattr(run, name) != usual[name]:
+        # Not told a scale, a notebook has that of the machine.
+        scales = [scale_of(run) or FULL] if "scale" in known else SCALES.values()
+        untold = {name: {getattr(scale, name) for scale in scales} for name in SIZES}
+        untold |= {name: {getattr(RunConfig, name)} for name in DEFAULTS}
+        for name, values in untold.items():
+            if name not in known and values != {getattr(run, name)}:
                 allowed = f"{grid.notebook.name} has no such parameter, and would train another run"
                 raise checks.ParameterError(name, getattr(run, name), allowed)
 

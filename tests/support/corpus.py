@@ -9,6 +9,8 @@ from bitnet import Corpus
 from bitnet.tokenizer import Vocabulary
 
 VOCABULARY = 2048
+# A plan on this corpus, and else of the brief's sizes.
+ON_CORPUS = {"scale": "full", "vocabulary": VOCABULARY}
 
 
 def synthetic_corpus() -> Corpus:
@@ -29,7 +31,8 @@ def synthetic_corpus() -> Corpus:
 
 
 def made_up_vocabulary(size):
-    """The 256 bytes, and as many pairs of them as make up the size."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    pairs = islice(product(alphabet, alphabet), size - len(alphabet))
-    return Vocabulary.from_text("".join(f"{left} {right}\n" for left, right in pairs))
+    """The first of the 256 bytes, and as many pairs of them as make up the size."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:size]
+    pairs = list(islice(product(alphabet, alphabet), size - len(alphabet)))
+    tokens = [*alphabet, *(left + right for left, right in pairs)]
+    return Vocabulary({token: i for i, token in enumerate(tokens)}, pairs)
