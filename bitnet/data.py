@@ -21,7 +21,7 @@ __all__ = ["Corpus", "load_corpus"]
 
 HELD_OUT_EVERY = 10  # every tenth block, or piece of text, is held out
 MIN_TOKENS = HELD_OUT_EVERY * BLOCK  # less than this has no held-out block
-PIECE = 16384  # characters of a piece, where the text is split before it is tokenised
+PIECE = 4096  # characters of a piece: about a block, where a text is split before it is tokenised
 CACHE_FORMAT = 1  # raised when extraction or tokenisation changes
 
 

@@ -69,9 +69,9 @@ class Runner:
         folder = checks.folder("runs_dir", runs_dir) or default_runs_dir()
         _check_notebook(grid)
         console = console or Console(highlight=False)
+        engine = engine_for(len(grid.runs))
         texts = dict.fromkeys((run.corpus, run.vocabulary) for run in grid.runs)
         prints = {text: load_corpus(*text, log=console.print).fingerprint for text in texts}
-        engine = engine_for(len(grid.runs))
         jobs = [
             Job(
                 config=run,
