@@ -108,6 +108,17 @@ def test_without_a_script_it_is_a_page_to_read(opened, viewport):
     picture(page, f"story-{viewport['width']}-without-script")
 
 
+def test_on_a_phone_on_its_side_the_text_is_not_covered(opened):
+    page = opened({"width": 844, "height": 390})
+    page.locator("input[type=range]").focus()
+    page.keyboard.press("End")
+    assert (at(page), counts(page)) == (LAST, ["2", "224", "239"])
+    page.mouse.wheel(0, 1500)
+    page.wait_for_timeout(100)
+    assert page.locator(".stage").bounding_box()["y"] < -300, "it stays over the text"
+    assert page.locator(".readings").first.is_visible()
+
+
 def test_everything_fits_a_window_of_700_pixels(opened):
     for width in (1280, 1100):
         page = opened({"width": width, "height": 700})
