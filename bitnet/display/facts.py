@@ -35,8 +35,8 @@ class Facts:
 
     def reference(self, name: str, measure: str) -> str:
         """A value that the runs are read against, written as `measure` is."""
-        (value,) = {history.references[name] for history in self.full}
-        return measured(measure, value)
+        (value,) = {measured(measure, history.references[name]) for history in self.full}
+        return value
 
     def ends(self, arm: str, measure: str) -> str:
         """A measure at the last step over all full runs of an arm: one value, or from to."""

@@ -13,7 +13,7 @@ from bitnet.schedule import stage_boundary
 
 __all__ = ["BARS", "FACTS", "PASSAGES", "described", "moment_at", "moments", "steps_of"]
 
-BARS = 8  # tokens of a histogram
+BARS = 6  # tokens of a histogram
 # Every third of the eight passages that a snapshot keeps, from the second on.
 PASSAGES = (1, 4, 7)
 FACTS = ("unique_predictions", "val_loss", "context_information", "seq_rep_4")  # measures

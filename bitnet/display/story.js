@@ -33,11 +33,18 @@
   };
 
   const {player} = root;
+  // Where the stage does not stay in view, its own slider is all there is.
+  const scrolls = () => getComputedStyle(stage).position === "sticky";
   const follow = () => {
+    if (!scrolls()) return;
     const index = indexAt(window.scrollY + line());
     if (index !== player.at()) player.show(index);
   };
   player.seek = index => {
+    if (!scrolls()) {
+      player.show(index);
+      return;
+    }
     const gently = player.playing() && !quiet.matches;
     window.scrollTo({top: placeOf(index) - line(), behavior: gently ? "smooth" : "instant"});
     if (!gently) player.show(index);  // else the scrolling shows it

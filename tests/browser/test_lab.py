@@ -67,6 +67,14 @@ def test_the_explorer_moves_and_survives_a_reload_without_a_kernel(lab, tmp_path
     lab.until_finished()
     assert_it_moves(lab.page.frame_locator(FRAME))
     lab.screenshot("explorer", lab.page.locator(FRAME))
+    look = lab.page.frame_locator(FRAME).locator("html")
+    assert look.get_attribute("data-theme") == "light"
+    lab.page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    lab.page.frame_locator(FRAME).locator("html[data-theme=dark]").wait_for()
+    lab.page.set_viewport_size({"width": 900, "height": 700})
+    assert_it_moves(lab.page.frame_locator(FRAME))
+    lab.screenshot("explorer-900-dark", lab.page.locator(FRAME))
+    lab.page.set_viewport_size({"width": 1280, "height": 1000})
     lab.save()
     lab.end_kernels()
     lab.reopen()
@@ -96,7 +104,9 @@ def assert_it_moves(frame):
     slider.press("End")
     assert counts.all_inner_texts() == last
     assert frame.locator("mark").count() > 3
-    assert frame.locator(".player").bounding_box()["height"] < 700
+    assert (
+        frame.locator(".player").bounding_box()["height"] < 600
+    )  # a window of 700 has the bars of JupyterLab too
 
 
 class Live:
