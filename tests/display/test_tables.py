@@ -1,8 +1,10 @@
 """Tables of what models say: all is escaped, spaces are seen, repeats marked where they are."""
 
+import math
 import re
 from html import unescape
 
+import pandas as pd
 import pytest
 
 from bitnet.display.tables import (
@@ -10,6 +12,7 @@ from bitnet.display.tables import (
     marked,
     next_tokens_table,
     shown,
+    styled,
     top_tokens_table,
 )
 from bitnet.records import Snapshot
@@ -130,3 +133,29 @@ def test_a_character_of_several_tokens_is_not_torn_at_a_mark():
     for cut in range(8, len(ids) + 1):
         html = marked([*ids[:cut], *ids[:cut]])
         assert unescape(re.sub(r"<[^>]*>", "", html)) == decode([*ids[:cut], *ids[:cut]])
+
+
+def test_numbers_in_a_table_are_as_people_write_them():
+    frame = pd.DataFrame(
+        {
+            "arm": ["l2-0.0", "<b>"],
+            "step": [20_000, 1000],
+            "unique tokens (of 4123)": [73.0, math.nan],
+            "held-out loss": [6.8, math.nan],
+            "gain": [-0.0, 0.00012],
+            "passed": [True, None],
+        }
+    )
+    html = styled(frame).to_html()
+    cells = [unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", html)]
+    assert cells == [
+        "l2-0.0", "20\u00a0000", "73", "6.800", "0", "yes",
+        "<b>", "1\u00a0000", "–", "–", "0.00012", "–",
+    ]  # fmt: skip
+    assert "<b>" not in html
+    assert "nan" not in html.lower()
+
+
+def test_a_table_of_measures_has_their_decimals_by_row():
+    frame = pd.DataFrame({"l2-0.0": [73.0, 6.5]}, index=["unique tokens", "held-out loss"])
+    assert re.findall(r"<td[^>]*>(.*?)</td>", styled(frame).to_html()) == ["73", "6.500"]
