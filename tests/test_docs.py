@@ -201,7 +201,7 @@ def test_the_example_of_the_readme_trains_and_shows_its_progress(tmp_path, monke
     exec(code, {})
     shown = capsys.readouterr()
     for arm in ("l2-0.0", "adamw-0.0"):
-        assert re.search(rf"^.*{arm}, [^\r]* 60/60 ", shown.err, re.MULTILINE)
+        assert re.search(rf"^.*{arm}, [^\r]* 60/60 ", shown.out, re.MULTILINE)
         assert arm in shown.out
     assert "held-out loss" in shown.out
 

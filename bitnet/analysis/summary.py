@@ -11,7 +11,7 @@ from bitnet.analysis.hypotheses import answers_by_size, hypotheses
 from bitnet.analysis.phenomena import agreement, phenomena
 from bitnet.analysis.statistics import final_intervals
 from bitnet.analysis.verdict import judge
-from bitnet.evaluation.measures import MEASURES
+from bitnet.evaluation.measures import MEASURES, number
 from bitnet.recipes import FIX
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
@@ -100,8 +100,8 @@ def runs_table(histories: Sequence[History]) -> str:
     counts = final_counts(histories)
     order = ["order"] if "order" in counts else []
     counts = counts[["arm", "hidden", "step", "seed", *order, *columns, "state", "checks"]]
-    effective = MEASURES["effective_tokens"].column
-    counts = counts.assign(**{effective: counts[effective].map("{:.1f}".format)})
+    shown = {MEASURES[name].column: MEASURES[name].text for name in _IN_RUNS_TABLE}
+    counts = counts.assign(**{column: counts[column].map(text) for column, text in shown.items()})
     return _table(counts.rename(columns={**columns, "step": "steps"}))
 
 
@@ -203,7 +203,7 @@ def _wrapped(text: str, indent: str = "") -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    """A Markdown table; arms are set as code, numbers with two decimals."""
+    """A Markdown table; arms are set as code, numbers that are not whole with three decimals."""
     rows = [_cells(row) for row in frame.to_dict("records")]
     rule = "|---" * len(frame.columns) + "|"
     return "\n".join([f"| {' | '.join(frame.columns)} |", rule, *rows])
@@ -211,7 +211,7 @@ def _table(frame: pd.DataFrame) -> str:
 
 def _cells(row: Mapping[str, object]) -> str:
     cells = [
-        f"`{cell}`" if name == "arm" else f"{cell:.2f}" if isinstance(cell, float) else str(cell)
+        f"`{cell}`" if name == "arm" else number(cell, 3) if isinstance(cell, float) else str(cell)
         for name, cell in row.items()
     ]
     return f"| {' | '.join(cells)} |"

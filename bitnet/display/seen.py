@@ -85,8 +85,10 @@ def _name(config: RunConfig, among: Sequence[RunConfig]) -> str:
 
 
 def _row(cells: Sequence[str], tag: str = "td") -> str:
-    inner = "".join(f'<{tag} style="{_CELL}">{cell}</{tag}>' for cell in cells)
-    return f"<tr>{inner}</tr>"
+    """A row of a table; only its last cell, a text, is broken into lines."""
+    *short, text = cells
+    inner = "".join(f'<{tag} style="{_CELL};white-space:nowrap">{cell}</{tag}>' for cell in short)
+    return f'<tr>{inner}<{tag} style="{_CELL}">{text}</{tag}></tr>'
 
 
 def _table(heads: Sequence[str], rows: Sequence[str]) -> str:

@@ -6,16 +6,18 @@ from html import unescape
 import pytest
 
 from bitnet.display.tables import continuations_table, marked, segments, shown
-from bitnet.tokenizer import decode, encode
+from bitnet.tokenizer import gpt2
+
+decode, encode = gpt2().decode, gpt2().encode
 
 (SCRIPT,) = encode(["<script>alert(1)</script>"])
 (PLAIN,) = encode([" the quick brown fox jumps over it"])
 TABLES = {
     "continuations": continuations_table(
-        [SCRIPT, PLAIN], {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}
+        [SCRIPT, PLAIN], {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}, gpt2()
     ),
     "without prompts": continuations_table(
-        None, {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}
+        None, {"<script>": [SCRIPT, PLAIN], "b": [PLAIN, SCRIPT]}, gpt2()
     ),
 }
 
@@ -36,7 +38,9 @@ def repeats(html):
     return [unescape(text) for text in re.findall(r"<span[^>]*>(.*?)</span>", html)]
 
 
-@pytest.mark.parametrize("html", [*TABLES.values(), marked(SCRIPT)], ids=[*TABLES, "marked"])
+@pytest.mark.parametrize(
+    "html", [*TABLES.values(), marked(SCRIPT, gpt2())], ids=[*TABLES, "marked"]
+)
 def test_text_is_escaped(html):
     tags = set(re.findall(r"</?(\w+)", html))
     assert tags <= {"table", "tr", "td", "th", "span"}
@@ -67,29 +71,29 @@ def test_the_table_says_what_it_was_given():
 def test_spaces_and_line_breaks_are_to_be_seen():
     for text, visible in ((" the", "␣the"), ("\n", "⏎"), ("\t", "⇥"), ("the", "the")):
         ((token,),) = encode([text])
-        assert shown(token) == visible
+        assert shown(token, gpt2()) == visible
 
 
 def test_repeats_are_marked_and_nothing_else():
     (loop,) = encode([" a b c d a b c d"])
     assert len(loop) == 8
-    assert repeats(marked(loop)) == [" a b c d"]
-    assert unescape(re.sub(r"<[^>]*>", "", marked(loop))) == " a b c d a b c d"
-    assert repeats(marked(PLAIN)) == []
+    assert repeats(marked(loop, gpt2())) == [" a b c d"]
+    assert unescape(re.sub(r"<[^>]*>", "", marked(loop, gpt2()))) == " a b c d a b c d"
+    assert repeats(marked(PLAIN, gpt2())) == []
     (late,) = encode([" x a b c d y a b c d z"])
-    assert repeats(marked(late)) == [" a b c d"]
-    assert marked(late).endswith("</span> z")
+    assert repeats(marked(late, gpt2())) == [" a b c d"]
+    assert marked(late, gpt2()).endswith("</span> z")
 
 
 def test_the_parts_of_a_text_are_the_text_and_say_which_repeat():
     (late,) = encode([" x a b c d y a b c d z"])
-    parts = segments(late)
+    parts = segments(late, gpt2())
     assert parts == [(" x a b c d y", False), (" a b c d", True), (" z", False)]
-    assert segments([]) == []
+    assert segments([], gpt2()) == []
 
 
 def test_marked_text_is_escaped_within_its_marks():
-    html = marked(SCRIPT * 2)
+    html = marked(SCRIPT * 2, gpt2())
     assert "<script" not in html
     assert repeats(html) == ["<script>alert(1)</script>"]
 
@@ -98,18 +102,18 @@ def test_marked_text_is_escaped_within_its_marks():
     ("length", "text"), [(0, ""), (1, " the"), (3, " the quick brown"), (4, " the quick brown fox")]
 )
 def test_text_too_short_to_repeat_is_shown_plainly(length, text):
-    assert marked(PLAIN[:length]) == text
-    assert repeats(marked([7] * length)) == []
+    assert marked(PLAIN[:length], gpt2()) == text
+    assert repeats(marked([7] * length, gpt2())) == []
 
 
 def test_line_breaks_in_a_continuation_do_not_break_the_table():
     (ids,) = encode([" one\ntwo"])
-    assert marked(ids) == " one⏎ two"
+    assert marked(ids, gpt2()) == " one⏎ two"
 
 
 def test_a_character_of_several_tokens_is_not_torn_at_a_mark():
     # The cheese takes several tokens, and no mark ends within it.
     (ids,) = encode([" a b c d a b c d\U0001f9c0 end"])
     for cut in range(8, len(ids) + 1):
-        html = marked([*ids[:cut], *ids[:cut]])
+        html = marked([*ids[:cut], *ids[:cut]], gpt2())
         assert unescape(re.sub(r"<[^>]*>", "", html)) == decode([*ids[:cut], *ids[:cut]])
