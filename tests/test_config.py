@@ -94,6 +94,7 @@ def test_vocabulary_and_order_are_in_the_name_where_they_are_not_the_first_runs(
     identity, _, digest = config.identity("text", "cpu").rpartition("-")
     assert identity == name
     assert len(digest) == 10
+    assert (digest == CONFIG.identity("text", "cpu").rpartition("-")[2]) is (not change)
 
 
 def test_a_default_that_is_spelled_out_changes_no_identity():
