@@ -1,8 +1,8 @@
 """The order of the house, held over the source: who may import whom, and how long things are.
 
 Core (the modules of `bitnet` itself) and runtime come first, then evaluation, runs, analysis and
-sweep side by side, display, the commands, and `__main__`. An arrow against that order is a failure, wherever in a
-module it stands.
+sweep side by side, display, the commands, and `__main__`. An arrow against that order is a
+failure, wherever in a module it stands.
 """
 
 import ast

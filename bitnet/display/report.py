@@ -12,7 +12,7 @@ from bitnet.analysis.counts import final_counts
 from bitnet.analysis.preflight import Finding
 from bitnet.analysis.verdict import Verdict
 from bitnet.display.report_page import report_page
-from bitnet.runs.history import History, HistoryError
+from bitnet.runs.history import VOCABULARY_FILE, History, HistoryError
 from bitnet.runs.plan import Plan
 
 __all__ = ["QUESTION", "read_report", "retire_report", "write_report"]
@@ -60,7 +60,9 @@ def write_report(
     (partial / "traces").mkdir(parents=True)
     for history in histories:
         assert history.folder is not None
-        for name in _TRACES:
+        for name in (*_TRACES, VOCABULARY_FILE):
+            if name == VOCABULARY_FILE and not (history.folder / name).exists():
+                continue  # GPT-2's
             target = partial / "traces" / f"{history.config.name}-{name}"
             shutil.copyfile(history.folder / name, target)
     beside = beside_full(histories, verdict)
