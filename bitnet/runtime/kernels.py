@@ -1,6 +1,6 @@
 """The costly arithmetic: products, and what is fused by hand: norm, gate, vocabulary and loss.
 
-Float32 products on a CPU go through oneDNN where that is faster than the BLAS. Each fused
+Large float32 products on a CPU go through oneDNN where that is faster than the BLAS. Each fused
 function is one node of the graph: an update of a small model is mostly the keeping of such books.
 """
 
@@ -22,11 +22,18 @@ __all__ = [
 # than one plain product.
 CPU_COLUMNS = 2048
 CPU_ALIGNMENT = 16
+# Up to so many multiplications the BLAS is faster in any case: oneDNN prepares each call for as
+# long as these take, and copies a transposed left side.
+SMALL_PRODUCT = 2**22
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """a [N, K] @ b [M, K]^T -> [N, M], outside autograd."""
-    return onednn_product(a, b) if through_onednn(a) else a @ b.T
+    if a.numel() * len(b) <= SMALL_PRODUCT or not through_onednn(a):
+        return a @ b.T
+    if a.stride(1) != 1 and a.shape[1] > len(b):  # a copy of the result is less than one of a
+        return onednn_product(b.contiguous(), a).T.contiguous()
+    return onednn_product(a, b)
 
 
 def through_onednn(x: Tensor) -> bool:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks import reference
-from bitnet.runtime import cpu
+from bitnet.runtime import cpu, kernels
 from bitnet.runtime.kernels import (
     CPU_COLUMNS,
     gated,
@@ -24,6 +24,24 @@ def test_products_of_plain_and_transposed_matrices(kernel):
     for left in (a, a.T.contiguous().T):
         for right in (b, b.T.contiguous().T):
             torch.testing.assert_close(product(left, right), exact)
+
+
+def test_a_long_transposed_left_side_gives_the_same_product(kernel):
+    """The gradient by a weight: more tokens than columns, so that the smaller side is turned."""
+    a, b = torch.randn(33, 7).T, torch.randn(33, 5).T
+    found = product(a, b)
+    torch.testing.assert_close(found, (a.double() @ b.double().T).float())
+    assert found.is_contiguous()  # a fused optimizer copies a gradient that is not
+
+
+def test_small_products_take_the_blas(monkeypatch):
+    monkeypatch.setattr(cpu, "_amd_with_avx512", lambda: True)
+    taken = []
+    monkeypatch.setattr(kernels, "onednn_product", lambda a, b: taken.append(len(a)) or a @ b.T)
+    monkeypatch.setattr(kernels, "SMALL_PRODUCT", 2 * 3 * 5)
+    for rows in (2, 3):
+        product(torch.ones(rows, 3), torch.ones(5, 3))
+    assert taken == [3]
 
 
 def compared(ours, plain, *shapes):
