@@ -12,6 +12,7 @@ from bitnet.analysis.results import load_results
 from bitnet.config import BitNetConfig, RunConfig
 from bitnet.runs.run import run
 from bitnet.runtime import cpu
+from bitnet.runtime import kernels as kernel_module
 from bitnet.runtime.backend import choose
 from bitnet.transformer import BitNetModel
 from tests.support.corpus import VOCABULARY, synthetic_corpus
@@ -66,7 +67,12 @@ WITHOUT = pytest.mark.skipif(not HAS_ONEDNN, reason="torch without oneDNN")
 @pytest.fixture
 def take_kernel(monkeypatch):
     """A function that sets the kernel of float32 products, whatever this machine would choose."""
-    return lambda name: monkeypatch.setattr(cpu, "_amd_with_avx512", lambda: name == "oneDNN")
+
+    def take(name):
+        monkeypatch.setattr(cpu, "_amd_with_avx512", lambda: name == "oneDNN")
+        monkeypatch.setattr(kernel_module, "SMALL_PRODUCT", 0)  # those of a test are all small
+
+    return take
 
 
 @pytest.fixture
