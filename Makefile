@@ -57,7 +57,7 @@ $(READY_FOR_BROWSER): $(READY)
 
 # Pictures of what was seen are left in runs/screenshots. Here a missing browser is a failure,
 # elsewhere a skipped test.
-test-browser: $(READY_FOR_BROWSER)  ## open the notebooks in JupyterLab: run, explore, stop, resume
+test-browser: $(READY_FOR_BROWSER)  ## open notebooks and pages in a browser: run, explore, stop, resume
 	@BITNET_REQUIRE_BROWSER=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist worksteal tests/browser
 
 lab: $(READY)  ## open JupyterLab on the notebooks

@@ -15,6 +15,7 @@ from bitnet.display.numbers import MISSING, decimal, whole
 from bitnet.display.pages import player, render
 from bitnet.display.training_charts import loss_chart, probe_chart, tokens_chart
 from bitnet.evaluation.measures import MEASURES
+from bitnet.recipes import BROKEN
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.plan import Plan
 
@@ -33,7 +34,8 @@ def report_page(
     configs = [history.config for history in histories]
     labels = [config.label(configs) for config in configs]
     checklists = [_table(checklist(history), [history]) for history in histories]
-    evaluated = [history for history in histories if history.evaluated]
+    # The broken setting is drawn first, so that a line over it is seen.
+    evaluated = sorted((h for h in histories if h.evaluated), key=lambda h: h.config.arm != BROKEN)
     charts = [tokens_chart(evaluated), loss_chart(evaluated), probe_chart(evaluated)]
     return render(
         "report.html.j2",

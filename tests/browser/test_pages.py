@@ -1,8 +1,10 @@
-"""The story in a real browser: scrolled, by keyboard, on a phone, without script."""
+"""Story and report in a real browser: scrolled, by keyboard, on a phone, without script."""
 
 import pytest
 
+from bitnet import Plan, judge
 from bitnet.analysis.results import CHECKOUT
+from bitnet.display.report_page import report_page
 
 STORY = (CHECKOUT / "results" / "story.html").as_uri()
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -12,20 +14,20 @@ SCREENSHOTS = CHECKOUT / "runs" / "screenshots"
 
 @pytest.fixture
 def opened(chromium):
-    """A function that opens the story; whatever the console says there fails the test."""
+    """A function that opens a page; whatever the console says there fails the test."""
     contexts, said = [], []
 
-    def open_story(viewport, **look):
+    def open_page(viewport, address=STORY, **look):
         context = chromium.new_context(viewport=viewport, offline=True, **look)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("requestfailed", lambda request: said.append(request.url))
-        page.goto(STORY)
+        page.goto(address)
         return page
 
-    yield open_story
+    yield open_page
     for context in contexts:
         context.close()
     assert said == []
@@ -123,3 +125,22 @@ def test_everything_fits_a_window_of_700_pixels(opened):
     for width in (1280, 1100):
         page = opened({"width": width, "height": 700})
         assert page.locator(".stage .player").bounding_box()["height"] < 700
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_the_two_pieces_of_a_report_move_apart(opened, viewport, committed, tmp_path):
+    study = [h for h in committed if h.config.hidden == 512]
+    plan = Plan(hidden=512, steps=20_000, device="cpu", runs_dir=tmp_path)
+    page = report_page("a question", plan, study, [], judge(study))
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    page = opened(viewport, (tmp_path / "report.html").as_uri())
+    own, full = page.locator(".player").all()
+    assert own.locator(".count b").all_inner_texts() == ["2", "258", "331"]
+    own.locator("input[type=range]").press("Home")
+    assert own.locator("output").inner_text().startswith("update 1 of")
+    assert full.locator(".count b").all_inner_texts() == ["2", "224", "239"]
+    plot = full.locator(".timeline .plot")
+    plot.click(position={"x": plot.bounding_box()["width"] / 2, "y": 20})
+    assert full.locator(".count b").all_inner_texts()[:2] == ["2", "2"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    picture(page, f"report-{viewport['width']}")
