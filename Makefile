@@ -46,7 +46,7 @@ verify: $(READY)  ## answer the question with a quick plan, print the verdict, w
 	@echo "Executing notebooks/verify.ipynb with params/quick.yaml:"
 	@echo "about three minutes on two cores the first time, longer with a GPU ..."
 	@$(BIN)/papermill notebooks/verify.ipynb runs/verify-quick.ipynb -f params/quick.yaml \
-		-p report_dir $(REPORT) --no-progress-bar --log-level WARNING --stderr-file - \
+		-p report_dir $(REPORT) --no-progress-bar --log-level WARNING --stdout-file - \
 		2>runs/verify-quick.log || { tail -n 2 runs/verify-quick.log >&2; \
 		echo "(all of it: runs/verify-quick.log)" >&2; exit 1; }
 	@$(BIN)/python -m bitnet verdict $(REPORT)

@@ -26,8 +26,8 @@ _REPEAT = '<span style="background:#E69F0066" title="repeats an earlier 4-gram">
 REPEAT_LENGTH = 4
 
 
-def styled(frame: pd.DataFrame) -> Styler:
-    """A table for a notebook, each number as people write it, a dash where there is none.
+def styled(frame: pd.DataFrame, missing: str = MISSING) -> Styler:
+    """A table for a notebook, each number as people write it, `missing` where there is none.
 
     A measure has its own decimals, known by its name or column head, in the columns or in the
     index. Whole numbers have none and others three, or three digits where they are smaller.
@@ -35,7 +35,7 @@ def styled(frame: pd.DataFrame) -> Styler:
     by_row = all(_measure(label) is not None for label in frame.index)
     cells = {
         column: [
-            _written(_measure(label if by_row else column), value)
+            _written(_measure(label if by_row else column), value, missing)
             for label, value in zip(frame.index, frame[column], strict=True)
         ]
         for column in frame
@@ -50,11 +50,11 @@ def _measure(label: object) -> Measure | None:
     return next((m for m in MEASURES.values() if head in (m.name, m.column)), None)
 
 
-def _written(measure: Measure | None, value: object) -> str:
+def _written(measure: Measure | None, value: object, missing: str) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if value is None or value is pd.NaT:
-        return MISSING
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return missing
     if not isinstance(value, int | float | np.number):
         return str(value)
     real = float(value)
