@@ -9,7 +9,6 @@ READY_FOR_BROWSER := $(VENV)/.ready-for-browser
 INSTALL := -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 NO_PYTHON := bitnet needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 ...'
 NO_VENV := could not create $(VENV); on Debian and Ubuntu: apt install python3-venv
-REPORT := runs/quick
 # A process a core, each with one thread, which two cores get through fastest.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 # The library's tests often wait for a process of their own: one more than there are cores keeps
@@ -25,8 +24,8 @@ NBCONVERT := --to notebook --execute --inplace --ExecutePreprocessor.record_timi
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test test-browser lab bench notebooks evidence lint format constraints \
-	clean
+.PHONY: help setup verify test test-browser lab bench notebooks evidence story lint format \
+	constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -41,16 +40,8 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 
 setup: $(READY)  ## create the environment in .venv
 
-verify: $(READY)  ## answer the question with a quick plan, print the verdict, write a report
-	@mkdir -p runs
-	@echo "Executing notebooks/verify.ipynb with params/quick.yaml:"
-	@echo "about three minutes on two cores the first time, longer with a GPU ..."
-	@$(BIN)/papermill notebooks/verify.ipynb runs/verify-quick.ipynb -f params/quick.yaml \
-		-p report_dir $(REPORT) --no-progress-bar --log-level WARNING --stdout-file - \
-		2>runs/verify-quick.log || { tail -n 2 runs/verify-quick.log >&2; \
-		echo "(all of it: runs/verify-quick.log)" >&2; exit 1; }
-	@$(BIN)/python -m bitnet verdict $(REPORT)
-	@echo "  runs/verify-quick.ipynb  the executed notebook"
+verify: $(READY)  ## answer the question: train three arms side by side, judge, write a report
+	@$(BIN)/bitnet verify --report-dir runs/verify $(VERIFY)
 
 # The runs that the committed notebooks take are trained by pytest's processes together, with the
 # other tests; nbval loads them.
@@ -85,7 +76,10 @@ notebooks: $(READY)  ## execute every notebook in place, to commit its outputs
 		rm -rf "$$fresh"; done
 
 evidence: $(READY)  ## publish finished runs of the plan in results/, and quote them in the READMEs
-	@$(BIN)/python -m bitnet evidence --publish
+	@$(BIN)/bitnet evidence --publish
+
+story: $(READY)  ## write results/story.html: the committed runs, to be scrolled through
+	@$(BIN)/python -m bitnet story
 
 lint: $(READY)  ## check the code: its format, its style, its types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

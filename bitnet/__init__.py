@@ -18,14 +18,16 @@ from bitnet.quant import activation_quant, weight_quant
 from bitnet.recipes import ARMS, BROKEN, FIX, Recipe
 from bitnet.records import Record
 from bitnet.runs.history import History, HistoryError
-from bitnet.runs.plan import PLAN_STEPS, Plan, execute
+from bitnet.runs.plan import Plan, execute
 from bitnet.runs.run import load_model
+from bitnet.runs.trained import load
+from bitnet.scales import SCALES
 from bitnet.train import Trainer
 from bitnet.transformer import BitNetModel
 
 __all__ = [
-    "ARMS", "BROKEN", "FIX", "MEASURES", "PLAN_STEPS", "BitLinear", "BitNetConfig", "BitNetModel",
+    "ARMS", "BROKEN", "FIX", "MEASURES", "SCALES", "BitLinear", "BitNetConfig", "BitNetModel",
     "Corpus", "History", "HistoryError", "ParameterError", "Plan", "Probe", "Recipe", "Record",
     "RunConfig", "Trainer", "Verdict", "activation_quant", "checklist", "execute", "final_counts",
-    "judge", "load_corpus", "load_model", "measure", "preflight", "state", "weight_quant",
+    "judge", "load", "load_corpus", "load_model", "measure", "preflight", "state", "weight_quant",
 ]  # fmt: skip

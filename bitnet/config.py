@@ -12,6 +12,8 @@ from bitnet.recipes import Recipe, arm_name, recipe
 __all__ = ["BLOCK", "GPT2_VOCABULARY", "BitNetConfig", "RunConfig"]
 
 GPT2_VOCABULARY = 50257
+BYTES = 256  # the least that a byte-level vocabulary can have
+LARGEST_VOCABULARY = 65535  # token ids are kept in 16 bits
 BLOCK = 1024  # tokens of a corpus; so small that train and held-out see the same articles
 
 # Raised when a change of code changes the numbers of a run, or which are kept, so that older run
@@ -19,7 +21,15 @@ BLOCK = 1024  # tokens of a corpus; so small that train and held-out see the sam
 RECIPE_VERSION = 2
 
 # What tells runs apart in a label, in its order.
-_LABELS = {"hidden": "hidden {}", "steps": "{} steps", "seed": "seed {}", "corpus": "{}"}
+_LABELS = {
+    "hidden": "hidden {}", "vocabulary": "vocabulary {}", "batch_size": "batch {}",
+    "sequence_length": "windows of {}", "steps": "{} steps", "seed": "seed {}",
+    "order": "order {}", "corpus": "{}",
+}  # fmt: skip
+# These only tell runs apart: no run's own label has them.
+_AMONG_ONLY = ("batch_size", "sequence_length")
+# These are left out of a label, and of an identity, where they are as the first runs had them.
+_YOUNGER = ("vocabulary", "order")
 
 
 @dataclass(frozen=True)
@@ -81,9 +91,11 @@ class RunConfig:
 
     That is: with equal corpus, kind of device, precision and number of threads, on CUDA only if
     strict. `arm` is a name from `ARMS` or overrides of one, as `recipes.arm_name` takes them.
-    `eval_every=0` spreads 20 evaluations over the run; the milestones are evaluated in any case.
-    `seed` decides the initial weights; the data comes in the order of the stream. `probe_positions`
-    is the number of held-out positions that the measures look at.
+    `vocabulary` is the number of tokens: GPT-2's 50 257, or that of a byte-level BPE trained on the
+    training text. `seed` decides the initial weights, `order` the order of the training text: 0 is
+    the text as it is, any other number shuffles its blocks. `eval_every=0` spreads 20 evaluations
+    over the run; the milestones are evaluated in any case. `probe_positions` is the number of
+    held-out positions that the measures look at.
 
     Raises: `ParameterError`, one line, for a value that is not allowed.
     """
@@ -100,6 +112,8 @@ class RunConfig:
     sequence_length: int = 32
     eval_every: int = 0
     probe_positions: int = 4096
+    vocabulary: int = GPT2_VOCABULARY
+    order: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arm", arm_name(self.arm))
@@ -109,7 +123,11 @@ class RunConfig:
             # The probe's windows are cut out of held-out blocks.
             high = BLOCK if name == "sequence_length" else None
             object.__setattr__(self, name, checks.integer(name, getattr(self, name), low, high))
-        object.__setattr__(self, "seed", checks.integer("seed", self.seed, 0, 2**31 - 1))
+        for name in ("seed", "order"):
+            value = checks.integer(name, getattr(self, name), 0, 2**31 - 1)
+            object.__setattr__(self, name, value)
+        size = checks.integer("vocabulary", self.vocabulary, BYTES, LARGEST_VOCABULARY)
+        object.__setattr__(self, "vocabulary", size)
         if self.hidden % (2 * self.heads):
             allowed = f"must be a multiple of {2 * self.heads} (2 x {self.heads} heads)"
             raise checks.ParameterError("hidden", self.hidden, allowed)
@@ -122,7 +140,9 @@ class RunConfig:
     @property
     def name(self) -> str:
         """The beginning of this run's identity, and of the name of its folder."""
-        return f"{self.arm}-h{self.hidden}-t{self.steps}-s{self.seed}"
+        vocabulary = "" if self._is_default("vocabulary") else f"-v{self.vocabulary}"
+        order = "" if self._is_default("order") else f"-o{self.order}"
+        return f"{self.arm}-h{self.hidden}{vocabulary}-t{self.steps}-s{self.seed}{order}"
 
     def label(self, among: Sequence["RunConfig"] | None = None) -> str:
         """What every page calls this run: the arm, and what tells it from the runs `among` it.
@@ -131,15 +151,23 @@ class RunConfig:
         """
         parts = [self.arm]
         for field, text in _LABELS.items():
-            default = field == "corpus" and self.corpus == RunConfig.corpus
-            if not default if among is None else len({getattr(c, field) for c in among}) > 1:
+            if among is not None:
+                told = len({getattr(c, field) for c in among}) > 1
+            elif field in (*_YOUNGER, "corpus"):
+                told = not self._is_default(field)
+            else:
+                told = field not in _AMONG_ONLY
+            if told:
                 parts.append(text.format(getattr(self, field)))
         return ", ".join(parts)
 
-    def model(self, vocab_size: int = GPT2_VOCABULARY) -> BitNetConfig:
+    def _is_default(self, field: str) -> bool:
+        return getattr(self, field) == getattr(RunConfig, field)
+
+    def model(self, vocab_size: int | None = None) -> BitNetConfig:
         """The sizes of this run's model."""
         return BitNetConfig(
-            vocab_size=vocab_size,
+            vocab_size=vocab_size or self.vocabulary,
             hidden_size=self.hidden,
             num_layers=self.layers,
             num_heads=self.heads,
@@ -165,7 +193,10 @@ class RunConfig:
         recipe = self.recipe.to_dict()
         if recipe["decayed"] == "all":
             del recipe["decayed"]  # younger than the first runs, whose names stay as they were
-        facts = self.to_dict() | {
+        config = self.to_dict()
+        for field in filter(self._is_default, _YOUNGER):
+            del config[field]
+        facts = config | {
             "corpus": corpus_fingerprint,
             "recipe": recipe,
             "recipe_version": RECIPE_VERSION,

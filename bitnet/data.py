@@ -1,9 +1,9 @@
-"""Corpora: one stream of GPT-2 tokens, cached, fingerprinted, split into train and held-out."""
+"""Corpora: the tokens of a text, cached, fingerprinted, split into training and held-out parts."""
 
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,44 +13,66 @@ import platformdirs
 import torch
 
 from bitnet import checks
-from bitnet.config import BLOCK, GPT2_VOCABULARY
+from bitnet.config import BLOCK, BYTES, GPT2_VOCABULARY, LARGEST_VOCABULARY
 from bitnet.texts import check_corpus, source
-from bitnet.tokenizer import encode
+from bitnet.tokenizer import Vocabulary, gpt2, trained
 
 __all__ = ["Corpus", "load_corpus"]
 
-HELD_OUT_EVERY = 10  # every tenth block is held out
+HELD_OUT_EVERY = 10  # every tenth block, or piece of text, is held out
 MIN_TOKENS = HELD_OUT_EVERY * BLOCK  # less than this has no held-out block
+PIECE = 4096  # characters of a piece: about a block, where a text is split before it is tokenised
 CACHE_FORMAT = 1  # raised when extraction or tokenisation changes
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A stream of token ids [N], uint16, memory-mapped, with its fingerprint, their sha256.
+    """Token ids for training and held out, both [N] uint16, and the vocabulary that made them.
 
-    `train` is what a run reads, `held_out` what the measures look at: the stream is cut into blocks
-    of 1024 tokens, of which every tenth is held out, so that both see the same topics and no token
-    is in both.
+    Training and held-out parts interleave, so that both see the same topics, and no token is in
+    both. `fingerprint` is a sha256 of the ids and, where the vocabulary was trained, of that.
     """
 
     name: str
-    tokens: np.ndarray = field(repr=False)
+    train_ids: np.ndarray = field(repr=False)
+    held_out_ids: np.ndarray = field(repr=False)
     fingerprint: str
-    vocab_size: int = GPT2_VOCABULARY
+    vocabulary: Vocabulary = field(repr=False, default_factory=gpt2)
 
-    @cached_property
-    def _held_out_mask(self) -> np.ndarray:
-        return np.arange(len(self.tokens)) // BLOCK % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+    @classmethod
+    def from_stream(
+        cls, name: str, ids: np.ndarray, fingerprint: str, vocabulary: Vocabulary | None = None
+    ) -> "Corpus":
+        """A corpus from one stream of ids [N]: every tenth block of 1024 tokens is held out."""
+        held_out = np.arange(len(ids)) // BLOCK % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+        return cls(name, ids[~held_out], ids[held_out], fingerprint, vocabulary or gpt2())
+
+    @property
+    def vocab_size(self) -> int:
+        return self.vocabulary.size
 
     @cached_property
     def train(self) -> torch.Tensor:
-        """The training stream [N_train], int64, blocks in their order."""
-        return torch.from_numpy(self.tokens[~self._held_out_mask].astype(np.int64))
+        """The training stream [N_train], int64, in the order of the text."""
+        return torch.from_numpy(self.train_ids.astype(np.int64))
+
+    def ordered(self, order: int) -> torch.Tensor:
+        """The training stream [N_train], int64, with its blocks of 1024 tokens in an order.
+
+        0 is that of the text; any other number shuffles whole blocks, the same way each time. What
+        is left behind the last whole block stays at the end.
+        """
+        if not order:
+            return self.train
+        whole = len(self.train) // BLOCK
+        shuffled = torch.randperm(whole, generator=torch.Generator().manual_seed(order))
+        blocks = self.train[: whole * BLOCK].view(whole, BLOCK)[shuffled].flatten()
+        return torch.cat([blocks, self.train[whole * BLOCK :]])
 
     @cached_property
     def held_out(self) -> torch.Tensor:
         """The held-out blocks [n, 1024], int64; a last block that is not full is left out."""
-        ids = self.tokens[self._held_out_mask].astype(np.int64)
+        ids = self.held_out_ids.astype(np.int64)
         return torch.from_numpy(ids[: len(ids) // BLOCK * BLOCK].reshape(-1, BLOCK))
 
     @cached_property
@@ -69,74 +91,123 @@ class Corpus:
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
-            "tokens": len(self.tokens),
-            "train_tokens": len(self.train),
+            "tokens": len(self.train_ids) + len(self.held_out_ids),
+            "train_tokens": len(self.train_ids),
             "held_out_tokens": self.held_out.numel(),
-            "distinct_tokens": len(np.unique(self.tokens)),
+            "distinct_tokens": len(np.union1d(self.train_ids, self.held_out_ids)),
         }
 
 
 def load_corpus(
     name: str = "wikipedia-sample",
+    vocabulary: int = GPT2_VOCABULARY,
     cache_dir: str | Path = "",
     log: Callable[[str], None] = print,
 ) -> Corpus:
     """The corpus of that name or path, tokenised once and then cached.
 
-    A path is that of a UTF-8 text file or of a folder of `.txt` files. `cache_dir` is by default
-    $BITNET_CACHE or the user's cache folder.
+    A path is that of a UTF-8 text file or of a folder of `.txt` files. `vocabulary` is the number
+    of tokens: GPT-2's, or that of a byte-level BPE trained on the training part; then the text is
+    split first. `cache_dir` is by default $BITNET_CACHE or the user's cache folder.
 
-    Raises: `ParameterError`, one line, for an unknown name, a hub out of reach, and text that is
-    missing, empty, too short or not UTF-8.
+    Raises: `ParameterError`, one line, for an unknown name, a hub out of reach, text that is
+    missing, empty, too short or not UTF-8, and a vocabulary that it cannot give.
     """
+    size = checks.integer("vocabulary", vocabulary, BYTES, LARGEST_VOCABULARY)
     read, version = source(check_corpus(name))
     default = os.environ.get("BITNET_CACHE") or platformdirs.user_cache_dir("bitnet")
     folder = Path(cache_dir or default)
-    key = hashlib.sha256(f"{CACHE_FORMAT}:{BLOCK}:{version}".encode()).hexdigest()[:16]
+    small = "" if size == GPT2_VOCABULARY else f":{size}:{PIECE}"
+    key = hashlib.sha256(f"{CACHE_FORMAT}:{BLOCK}:{version}{small}".encode()).hexdigest()[:16]
     path = folder / f"tokens-{key}.npy"
-    tokens, fingerprint = _read_cache(path)
-    if tokens is not None:
-        return Corpus(name, tokens, fingerprint)
+    if cached := _read_cache(path):
+        return _corpus(name, *cached)
     if path.exists():
         log(f"{path}: damaged token cache, rebuilt")
     log(f"Tokenising {name}, once ...")
-    ids = np.array([i for text in encode(read()) for i in text], dtype=np.uint16)
-    if len(ids) < MIN_TOKENS:
-        allowed = f"must hold at least {MIN_TOKENS} tokens, and has {len(ids)}"
+    tokens = _tokenised(read(), size)
+    corpus = _corpus(name, *tokens)
+    found = len(corpus.train_ids) + len(corpus.held_out_ids)
+    if found < MIN_TOKENS or not len(corpus.held_out):
+        allowed = f"must hold at least {MIN_TOKENS} tokens, and has {found}"
+        if found >= MIN_TOKENS:
+            pieces = f"{HELD_OUT_EVERY} pieces of {PIECE} characters, each ended by a line break"
+            allowed = f"must hold at least {pieces}, or nothing is held out"
         raise checks.ParameterError("corpus", name, allowed)
     try:
-        _write_cache(path, ids)
+        _write_cache(path, *tokens)
     except OSError as error:
         remedy = "set BITNET_CACHE to a folder that can be written"
         log(f"{folder}: the tokens could not be kept there ({error}); {remedy}")
-        return Corpus(name, ids, _fingerprint(ids))
-    tokens, fingerprint = _read_cache(path)
-    assert tokens is not None
-    return Corpus(name, tokens, fingerprint)
+    return corpus
 
 
-def _write_cache(path: Path, ids: np.ndarray) -> None:
-    """Both files appear whole or not at all."""
+# Ids [N], how many of them are for training (None: the blocks of the stream say), vocabulary.
+_Tokens = tuple[np.ndarray, int | None, Vocabulary]
+
+
+def _tokenised(texts: Sequence[str], size: int) -> _Tokens:
+    if size == GPT2_VOCABULARY:
+        return _joined(gpt2(), texts), None, gpt2()
+    pieces = _pieces("".join(texts))
+    held_out = pieces[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
+    train = [text for i, text in enumerate(pieces, start=1) if i % HELD_OUT_EVERY]
+    vocabulary = trained(train, size)
+    first, second = _joined(vocabulary, train), _joined(vocabulary, held_out)
+    return np.concatenate([first, second]), len(first), vocabulary
+
+
+def _corpus(name: str, ids: np.ndarray, train: int | None, vocabulary: Vocabulary) -> Corpus:
+    fingerprint = _fingerprint(ids, train, vocabulary)
+    if train is None:
+        return Corpus.from_stream(name, ids, fingerprint, vocabulary)
+    return Corpus(name, ids[:train], ids[train:], fingerprint, vocabulary)
+
+
+def _pieces(text: str) -> list[str]:
+    """A text cut into pieces of `PIECE` characters, or of so many more as end a line."""
+    pieces, start = [], 0
+    while start < len(text):
+        end = text.find("\n", start + PIECE) + 1 or len(text)
+        pieces.append(text[start:end])
+        start = end
+    return pieces
+
+
+def _joined(vocabulary: Vocabulary, texts: Sequence[str]) -> np.ndarray:
+    return np.array([i for ids in vocabulary.encode(texts) for i in ids], dtype=np.uint16)
+
+
+def _write_cache(path: Path, ids: np.ndarray, train: int | None, vocabulary: Vocabulary) -> None:
+    """Both files appear whole or not at all, the one with the checksum last."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.tmp")
     with partial.open("wb") as file:
         np.save(file, ids)
     partial.replace(path)
-    sidecar = path.with_suffix(".json")
-    partial.write_text(json.dumps({"sha256": _fingerprint(ids), "tokens": len(ids)}))
-    partial.replace(sidecar)
+    facts: dict[str, object] = {"sha256": _fingerprint(ids, train, vocabulary), "tokens": len(ids)}
+    if train is not None:
+        facts |= {"train": train, "vocabulary": vocabulary.to_text()}
+    partial.write_text(json.dumps(facts))
+    partial.replace(path.with_suffix(".json"))
 
 
-def _read_cache(path: Path) -> tuple[np.ndarray | None, str]:
-    """The cached ids, memory-mapped, and their sha256; nothing unless they match it."""
+def _read_cache(path: Path) -> _Tokens | None:
+    """The cached tokens, memory-mapped; None unless they match their checksum."""
     try:
-        expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
-        tokens = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError, KeyError):
-        return None, ""
-    found = _fingerprint(tokens)
-    return (tokens, found) if found == expected else (None, "")
+        facts = json.loads(path.with_suffix(".json").read_text())
+        ids = np.load(path, mmap_mode="r", allow_pickle=False)
+        train, kept = facts.get("train"), facts.get("vocabulary")
+        vocabulary = gpt2() if kept is None else Vocabulary.from_text(kept)
+        whole = _fingerprint(ids, train, vocabulary) == facts["sha256"]
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return (ids, train, vocabulary) if whole else None
 
 
-def _fingerprint(ids: np.ndarray) -> str:
-    return hashlib.sha256(ids.tobytes()).hexdigest()
+def _fingerprint(ids: np.ndarray, train: int | None, vocabulary: Vocabulary) -> str:
+    """The sha256 of the ids and, of a trained vocabulary, of where they are split and of that."""
+    digest = hashlib.sha256(ids.tobytes())
+    if train is not None:
+        digest.update(f"{train}:{vocabulary.to_text()}".encode())
+    return digest.hexdigest()

@@ -6,21 +6,21 @@ import torch
 from torch import Tensor
 
 from bitnet import checks
-from bitnet.tokenizer import encode
+from bitnet.tokenizer import Vocabulary, gpt2
 from bitnet.transformer import BitNetModel, Cache
 
 __all__ = ["check_sampling", "continue_prompts", "prompt_ids", "sampling_distribution"]
 
 
-def prompt_ids(texts: str | Sequence[str]) -> Tensor:
-    """Prompts as texts, or one text with | between them -> GPT-2 ids [B, S].
+def prompt_ids(texts: str | Sequence[str], vocabulary: Vocabulary | None = None) -> Tensor:
+    """Prompts as texts, or one text with | between them -> ids [B, S] of a vocabulary (GPT-2's).
 
     S is the length of the shortest; longer ones keep their last S tokens.
 
     Raises: `ParameterError` where there is no text.
     """
     parts = [part.strip() for part in (texts.split("|") if isinstance(texts, str) else texts)]
-    ids = encode([part for part in parts if part])
+    ids = (vocabulary or gpt2()).encode([part for part in parts if part])
     if not ids:
         allowed = "must be one or more texts, with | between them"
         raise checks.ParameterError("prompts", texts, allowed)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["activation_quant", "ternary", "weight_quant"]
+__all__ = ["activation_quant", "eight_bit", "ternary", "weight_quant"]
 
 MIN_SCALE = 1e-5  # keeps an all-zero tensor finite; never reached by a living layer
 
@@ -18,28 +18,29 @@ def ternary(weight: Tensor) -> tuple[Tensor, Tensor]:
     return (weight / scale).round_().clamp_(-1, 1), scale
 
 
-def weight_quant(weight: Tensor) -> Tensor:
-    """A weight of any shape -> scale * {-1, 0, +1} of the same shape.
+def eight_bit(x: Tensor) -> Tensor:
+    """Activations [..., n] -> the nearest of at most 255 levels a token, of the same shape.
 
-    The gradient passes through unchanged.
-    Source: Ma et al. 2024, "The Era of 1-bit LLMs", eqs. 1-3 (absmean, one scale a tensor);
-    straight-through estimator: Bengio et al. 2013.
+    Each token (last axis) has its own scale 127 / max|x|, so that its largest value lands on level
+    +-127 and none has to be clamped. Source: Wang et al. 2023, "BitNet", eqs. 4-5, with the range
+    of b1.58 ([-127, 127] on this scale).
+    """
+    scale = 127.0 / x.abs().amax(dim=-1, keepdim=True).clamp_(min=MIN_SCALE)
+    return (x * scale).round_().div_(scale)
+
+
+def weight_quant(weight: Tensor) -> Tensor:
+    """A weight of any shape -> scale * {-1, 0, +1} of the same shape; see `ternary`.
+
+    The gradient passes through unchanged (straight-through estimator; Bengio et al. 2013).
     """
     values, scale = ternary(weight.detach())
-    return _straight_through(weight, values.mul_(scale))
+    return _StraightThrough.apply(weight, values.mul_(scale))
 
 
 def activation_quant(x: Tensor) -> Tensor:
-    """Activations [..., n] -> the same shape on at most 255 levels a token.
-
-    The gradient passes through unchanged. Each token (last axis) has its own scale 127 / max|x|, so
-    that its largest value lands on level +-127. Source: Wang et al. 2023, "BitNet", eqs. 4-5, with
-    the range of b1.58 ([-127, 127] on this scale).
-    """
-    with torch.no_grad():
-        scale = 127.0 / x.abs().amax(dim=-1, keepdim=True).clamp(min=MIN_SCALE)
-        levels = (x * scale).round_().clamp_(-128, 127).div_(scale)
-    return _straight_through(x, levels)
+    """Activations [..., n] -> `eight_bit` of them; the gradient passes through unchanged."""
+    return _StraightThrough.apply(x, eight_bit(x.detach()))
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -52,7 +53,3 @@ class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         return grad, None
-
-
-def _straight_through(x: Tensor, quantized: Tensor) -> Tensor:
-    return _StraightThrough.apply(x, quantized)

@@ -107,7 +107,7 @@ class Trainer:
         self.backend = backend or choose()
         self.evaluate = evaluate
         device = self.backend.device
-        self.stream = corpus.train.to(device)
+        self.stream = corpus.ordered(config.order).to(device)
         self.ids = batch(self.stream, 1, config.batch_size, config.sequence_length).clone()
         self.model = initial_model(config, corpus.vocab_size).to(device)
         self.optimizer = make_optimizer(self.model, self.recipe)

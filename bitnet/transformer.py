@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitnet.config import BitNetConfig
-from bitnet.linear import BitLinear
+from bitnet.linear import BitLinear, RMSNorm
+from bitnet.runtime.kernels import gated
 
 __all__ = ["Attention", "BitNetModel", "Block", "Cache", "FeedForward"]
 
@@ -56,7 +57,7 @@ def outer_norm(config: BitNetConfig) -> nn.Module:
     """The norm at the head of a sub-layer; the identity where only BitLinear normalises."""
     if config.norm_placement == "inside":
         return nn.Identity()
-    return nn.RMSNorm(config.hidden_size, eps=config.norm_eps)
+    return RMSNorm(config.hidden_size, eps=config.norm_eps)
 
 
 class Attention(nn.Module):
@@ -117,8 +118,7 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up(self.norm(x)).chunk(2, dim=-1)
-        return self.down(F.relu(gate).square() * up)
+        return self.down(gated(self.gate_up(self.norm(x))))
 
 
 class Block(nn.Module):
@@ -147,7 +147,7 @@ class BitNetModel(nn.Module):
         self.config = config
         self.token_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
-        self.final_norm = nn.RMSNorm(config.hidden_size, eps=config.norm_eps)
+        self.final_norm = RMSNorm(config.hidden_size, eps=config.norm_eps)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
     def features(self, input_ids: Tensor, cache: Cache | None = None) -> Tensor:

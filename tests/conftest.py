@@ -12,9 +12,10 @@ from bitnet.analysis.results import load_results
 from bitnet.config import BitNetConfig, RunConfig
 from bitnet.runs.run import run
 from bitnet.runtime import cpu
+from bitnet.runtime import kernels as kernel_module
 from bitnet.runtime.backend import choose
 from bitnet.transformer import BitNetModel
-from tests.support.corpus import synthetic_corpus
+from tests.support.corpus import VOCABULARY, synthetic_corpus
 
 # The same examples in every run, however long they take on a busy machine.
 settings.register_profile("bitnet", derandomize=True, deadline=None)
@@ -66,7 +67,12 @@ WITHOUT = pytest.mark.skipif(not HAS_ONEDNN, reason="torch without oneDNN")
 @pytest.fixture
 def take_kernel(monkeypatch):
     """A function that sets the kernel of float32 products, whatever this machine would choose."""
-    return lambda name: monkeypatch.setattr(cpu, "_amd_with_avx512", lambda: name == "oneDNN")
+
+    def take(name):
+        monkeypatch.setattr(cpu, "_amd_with_avx512", lambda: name == "oneDNN")
+        monkeypatch.setattr(kernel_module, "SMALL_PRODUCT", 0)  # those of a test are all small
+
+    return take
 
 
 @pytest.fixture
@@ -113,6 +119,7 @@ def tiny_runs(corpus, shared_runs):
         "steps": 40,
         "eval_every": 20,
         "probe_positions": 310,
+        "vocabulary": VOCABULARY,
     }
     chosen = [("l2-0.05", 0), ("l2-0.0", 0), ("l2-0.0", 1), ("adamw-0.0", 0), ("fp-adamw-0.0", 0)]
     chosen += [

@@ -9,7 +9,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitnet import BitNetConfig, BitNetModel, ParameterError, Plan, Recipe, RunConfig, checks
+from bitnet import (
+    BitNetConfig,
+    BitNetModel,
+    ParameterError,
+    Plan,
+    Recipe,
+    RunConfig,
+    checks,
+    load_corpus,
+)
 from bitnet.decode import continue_prompts, prompt_ids
 from bitnet.evaluation.diversity import rarefaction
 from bitnet.evaluation.repetition import distinct_n, seq_rep_n
@@ -23,8 +32,9 @@ SHORT = torch.tensor([[1, 2, 3]])
 
 BAD = [
     (Plan, {"hidden": 250}, "hidden = 250", "multiple of 8"),
-    (Plan, {"hidden": 0}, "hidden = 0", "at least 1"),
-    (Plan, {"hidden": -256}, "hidden = -256", "at least 1"),
+    (RunConfig, {"arm": "l2-0.0", "hidden": 0}, "hidden = 0", "at least 1"),
+    (Plan, {"hidden": -256}, "hidden = -256", "at least 0"),
+    (RunConfig, {"arm": "l2-0.0", "hidden": -256}, "hidden = -256", "at least 1"),
     (Plan, {"hidden": "wide"}, "hidden = 'wide'", "whole number"),
     (Plan, {"hidden": 256.5}, "hidden = 256.5", "whole number"),
     (Plan, {"hidden": None}, "hidden = None", "whole number"),
@@ -99,6 +109,23 @@ BAD = [
     (Plan, {"eval_every": 2.5}, "eval_every = 2.5", "whole number"),
     (Plan, {"eval_every": "often"}, "eval_every = 'often'", "whole number"),
     (Plan, {"eval_every": None}, "eval_every = None", "whole number"),
+    (Plan, {"scale": "tiny"}, "scale = 'tiny'", "must be one of auto, full, miniature"),
+    (Plan, {"scale": "mini"}, "scale = 'mini'", "did you mean 'miniature'"),
+    (Plan, {"scale": ""}, "scale = ''", "auto, full, miniature"),
+    (Plan, {"scale": None}, "scale = None", "auto, full, miniature"),
+    (Plan, {"vocabulary": 255}, "vocabulary = 255", "from 256 to 65535"),
+    (Plan, {"vocabulary": 65536}, "vocabulary = 65536", "from 256 to 65535"),
+    (Plan, {"vocabulary": -1}, "vocabulary = -1", "at least 0"),
+    (Plan, {"vocabulary": "many"}, "vocabulary = 'many'", "whole number"),
+    (RunConfig, {"arm": "l2-0.0", "vocabulary": 0}, "vocabulary = 0", "from 256 to 65535"),
+    (Plan, {"batch_size": -4}, "batch_size = -4", "at least 0"),
+    (Plan, {"batch_size": 1.5}, "batch_size = 1.5", "whole number"),
+    (Plan, {"sequence_length": 1}, "sequence_length = 1", "from 2 to 1024"),
+    (Plan, {"order": -1}, "order = -1", "from 0 to 2147483647"),
+    (Plan, {"order": 2**31}, "order = 2147483648", "from 0 to 2147483647"),
+    (Plan, {"order": "shuffled"}, "order = 'shuffled'", "whole number"),
+    (load_corpus, {"vocabulary": 255}, "vocabulary = 255", "from 256 to 65535"),
+    (load_corpus, {"vocabulary": 65536}, "vocabulary = 65536", "from 256 to 65535"),
     (Plan, {"probe_positions": 0}, "probe_positions = 0", "at least 1"),
     (Plan, {"probe_positions": "all"}, "probe_positions = 'all'", "whole number"),
     (Plan, {"probe_positions": math.inf}, "probe_positions = inf", "whole number"),
@@ -164,7 +191,7 @@ def test_a_refusal_comes_whole_out_of_another_process():
 
 
 def test_numbers_of_numpy_are_numbers():
-    plan = Plan(hidden=np.int64(64), steps=np.float64(16), seeds=np.arange(2))
+    plan = Plan(hidden=np.int64(64), steps=np.float64(16), seeds=np.arange(2), scale="full")
     assert plan.runs[-1] == RunConfig("adamw-0.0", hidden=64, steps=16, seed=1)
     with pytest.raises(ParameterError, match="whole number"):
         Plan(hidden=np.float32(64.5))

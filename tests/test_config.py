@@ -23,9 +23,12 @@ def test_the_default_model_is_the_seeds():
     st.integers(8, 10**6),
     st.integers(0, 2**31 - 1),
     st.integers(0, 99),
+    st.integers(256, 65535),
+    st.integers(0, 2**31 - 1),
 )
-def test_a_configuration_survives_its_dictionary(arm, width, steps, seed, every):
-    config = RunConfig(arm, hidden=8 * width, steps=steps, seed=seed, eval_every=every)
+def test_a_configuration_survives_its_dictionary(arm, width, steps, seed, every, tokens, order):
+    sizes = {"hidden": 8 * width, "steps": steps, "eval_every": every, "vocabulary": tokens}
+    config = RunConfig(arm, seed=seed, order=order, **sizes)
     assert RunConfig(**config.to_dict()) == config
     assert RunConfig(**config.to_dict()).identity("text", "cpu") == config.identity("text", "cpu")
 
@@ -34,6 +37,10 @@ def test_a_configuration_survives_its_dictionary(arm, width, steps, seed, every)
     "change",
     [
         {"arm": "l2-0.05"},
+        {"vocabulary": 4096},
+        {"order": 1},
+        {"batch_size": 8},
+        {"sequence_length": 16},
         {"hidden": 512},
         {"steps": 100},
         {"seed": 1},
@@ -68,6 +75,37 @@ def test_corpus_content_device_and_precision_are_in_the_identity():
 def test_runs_keep_the_names_they_had_before_the_decayed_weights_could_be_chosen(arm, name):
     """Of the same version of the recipe, so that finished runs are found again."""
     assert RunConfig(arm).identity("fingerprint", "cpu") == name
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, "l2-0.0-h256-t20000-s0"),
+        ({"vocabulary": 4096}, "l2-0.0-h256-v4096-t20000-s0"),
+        ({"order": 3}, "l2-0.0-h256-t20000-s0-o3"),
+        ({"vocabulary": 300, "order": 12, "seed": 2}, "l2-0.0-h256-v300-t20000-s2-o12"),
+        ({"batch_size": 8, "sequence_length": 16}, "l2-0.0-h256-t20000-s0"),
+    ],
+    ids=str,
+)
+def test_vocabulary_and_order_are_in_the_name_where_they_are_not_the_first_runs(change, name):
+    config = replace(CONFIG, **change)
+    assert config.name == name
+    identity, _, digest = config.identity("text", "cpu").rpartition("-")
+    assert identity == name
+    assert len(digest) == 10
+    assert (digest == CONFIG.identity("text", "cpu").rpartition("-")[2]) is (not change)
+
+
+def test_a_default_that_is_spelled_out_changes_no_identity():
+    spelled = RunConfig("l2-0.0", vocabulary="50257", order=0)
+    assert spelled == CONFIG
+    assert spelled.identity("text", "cpu") == CONFIG.identity("text", "cpu")
+
+
+def test_the_model_has_the_vocabulary_of_its_run():
+    assert replace(CONFIG, vocabulary=4096).model().vocab_size == 4096
+    assert replace(CONFIG, vocabulary=4096).model(300).vocab_size == 300
 
 
 def test_strictness_is_in_the_identity_where_it_changes_anything():
@@ -107,6 +145,20 @@ def test_a_label_names_a_corpus_that_is_not_the_default():
 
 
 @pytest.mark.parametrize(
+    ("change", "label"),
+    [
+        ({"vocabulary": 4096}, "l2-0.0, hidden 256, vocabulary 4096, 20000 steps, seed 0"),
+        ({"order": 3}, "l2-0.0, hidden 256, 20000 steps, seed 0, order 3"),
+        ({"batch_size": 8}, "l2-0.0, hidden 256, 20000 steps, seed 0"),
+        ({"sequence_length": 16}, "l2-0.0, hidden 256, 20000 steps, seed 0"),
+    ],
+    ids=str,
+)
+def test_a_label_names_vocabulary_and_order_that_are_not_the_default_and_no_batch(change, label):
+    assert replace(CONFIG, **change).label() == label
+
+
+@pytest.mark.parametrize(
     ("others", "label"),
     [
         ([], "l2-0.0"),
@@ -116,6 +168,11 @@ def test_a_label_names_a_corpus_that_is_not_the_default():
         ([{"hidden": 512, "seed": 1}], "l2-0.0, hidden 256, seed 0"),
         ([{"steps": 160}], "l2-0.0, 20000 steps"),
         ([{"corpus": "wikitext-2"}], "l2-0.0, wikipedia-sample"),
+        ([{"vocabulary": 4096}], "l2-0.0, vocabulary 50257"),
+        ([{"order": 1}], "l2-0.0, order 0"),
+        ([{"batch_size": 8}], "l2-0.0, batch 4"),
+        ([{"sequence_length": 16}], "l2-0.0, windows of 32"),
+        ([{"vocabulary": 300, "batch_size": 8}], "l2-0.0, vocabulary 50257, batch 4"),
         ([{"layers": 2}], "l2-0.0"),  # no label tells these apart
     ],
     ids=str,
@@ -125,10 +182,17 @@ def test_a_label_among_others_names_what_differs(others, label):
     assert CONFIG.label(among) == label
 
 
+def test_what_all_runs_share_is_in_none_of_their_labels():
+    small = replace(CONFIG, vocabulary=4096, batch_size=8, order=3)
+    assert small.label([small, replace(small, seed=1)]) == "l2-0.0, seed 0"
+
+
 def test_labels_among_runs_that_differ_in_what_a_label_names_are_different():
     among = [
-        RunConfig(arm, hidden=hidden, seed=seed)
+        RunConfig(arm, hidden=hidden, seed=seed, order=order, batch_size=batch)
         for arm in ("l2-0.0", "adamw-0.0")
+        for order in (0, 1)
+        for batch in (4, 8)
         for hidden in (256, 512)
         for seed in (0, 1)
     ]

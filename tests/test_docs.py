@@ -25,7 +25,7 @@ from bitnet.analysis.summary import measures_table
 from bitnet.evaluation import diversity
 from bitnet.quant import MIN_SCALE
 from bitnet.runs.grid import Grid
-from bitnet.runs.plan import PLAN_STEPS, QUICK_STEPS
+from bitnet.scales import FULL
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("README.md", "results/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -255,7 +255,7 @@ def test_the_thresholds_of_the_docs_are_those_of_the_code():
         f"at least {diversity.DIVERSE_EFFECTIVE_TOKENS} effective tokens",
         f"more than {WORKS_BAR} unique tokens; fewer than {FAILS_BAR} fail",
         f"Counts from {FAILS_BAR} to {WORKS_BAR} leave it",
-        f"it has {PLAN_STEPS} updates",
+        f"it has {FULL.steps} updates",
         f"{diversity.PROMPTS} fixed random prompts",
         f"and {diversity.PASSAGES} fixed passages",
         f"{diversity.OPENING} tokens are given, {diversity.CONTINUATION} follow",
@@ -413,7 +413,7 @@ def of_readme(r: Runs, table_loss: float) -> list[str]:
     text = references["human_seq_rep_4"]
     return [
         f"all four planned runs come back: {min(tokens):.0f} to {max(tokens):.0f} distinct tokens "
-        f"at step {thousands(PLAN_STEPS)}, on {thousands(ceiling)} positions",
+        f"at step {thousands(FULL.steps)}, on {thousands(ceiling)} positions",
         f"(bar: more than {WORKS_BAR})",
         f"With 0.05 all end with {one(r.ends('unique_tokens', broken)):.0f}.",
         f"{percent(r.ends('seq_rep_4', fix))} of its greedy 4-grams repeat (real text: "
@@ -427,7 +427,7 @@ def of_readme(r: Runs, table_loss: float) -> list[str]:
         f"a dead network shows anything from {min(dead)} to {max(dead)}",
         f"AdamW shows {min(probe):.0f} to {max(probe):.0f}: by the bar of {FAILS_BAR}",
         f"All {len(r.all)} runs were",
-        f"The {QUICK_STEPS} updates of `make verify`",
+        "The 160 updates of `make verify`",
     ]
 
 

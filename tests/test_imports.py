@@ -1,8 +1,8 @@
 """The order of the house, held over the source: who may import whom, and how long things are.
 
 Core (the modules of `bitnet` itself) and runtime come first, then evaluation, runs, analysis and
-sweep side by side, display, and `__main__`. An arrow against that order is a failure, wherever in a
-module it stands.
+sweep side by side, display, the commands, and `__main__`. An arrow against that order is a
+failure, wherever in a module it stands.
 """
 
 import ast
@@ -17,7 +17,7 @@ SOURCES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 FRONT, MAIN = "bitnet", "bitnet.__main__"
-WINGS = ("runtime", "evaluation", "runs", "analysis", "sweep", "display")
+WINGS = ("runtime", "evaluation", "runs", "analysis", "sweep", "display", "commands")
 MAY_IMPORT = {
     "runtime": {"runtime"},  # and `checks`
     "core": {"core", "runtime"},
@@ -25,9 +25,29 @@ MAY_IMPORT = {
     "runs": {"core", "runtime", "evaluation", "runs"},
     "analysis": {"core", "runtime", "evaluation", "runs", "analysis"},
     "sweep": {"core", "runtime", "evaluation", "runs", "sweep"},
-    "display": {"core", "runtime", "evaluation", "runs", "analysis", "display"},
+    "display": {"core", "runtime", "evaluation", "runs", "analysis", "sweep", "display"},
     "front": {"core", "runtime", "evaluation", "runs", "analysis", "sweep", "display"},
-    "main": {"front", "core", "runtime", "evaluation", "runs", "analysis", "sweep", "display"},
+    "commands": {
+        "core",
+        "runtime",
+        "evaluation",
+        "runs",
+        "analysis",
+        "sweep",
+        "display",
+        "commands",
+    },
+    "main": {
+        "front",
+        "core",
+        "runtime",
+        "evaluation",
+        "runs",
+        "analysis",
+        "sweep",
+        "display",
+        "commands",
+    },
 }
 LONGEST_MODULE, LONGEST_LINE = 250, 100
 
@@ -139,7 +159,7 @@ def test_imports_point_one_way():
         ("bitnet.analysis.verdict", "from bitnet.display import theme", "display.theme"),
         ("bitnet.sweep.runner", "from bitnet.analysis.verdict import judge", "analysis.verdict"),
         ("bitnet.sweep.runner", "from bitnet.display import tables", "display.tables"),
-        ("bitnet.display.report", "from bitnet.sweep import table", "sweep.table"),
+        ("bitnet.display.report", "from bitnet.commands import verify", "commands.verify"),
         ("bitnet.display.report", "from bitnet.__main__ import main", "__main__"),
         ("bitnet.__init__", "from bitnet.__main__ import main", "__main__"),
         ("bitnet.sweep.__init__", "from bitnet.display import theme", "display.theme"),
@@ -157,6 +177,8 @@ def test_an_import_against_the_order_is_found(module, line, target):
         ("bitnet.runtime.cpu", "from bitnet import checks"),
         ("bitnet.train", "from bitnet.runtime.backend import Backend"),
         ("bitnet.display.report", "from bitnet.analysis.verdict import judge"),
+        ("bitnet.display.live", "from bitnet.sweep.study import train"),
+        ("bitnet.commands.verify", "from bitnet.display.report import write_report"),
         ("bitnet.__main__", "from bitnet import judge"),
         ("bitnet.train", "from torch import Tensor\nimport math"),
     ],

@@ -66,4 +66,4 @@ def test_a_command_that_is_not_known_is_a_usage_error(capsys):
         with pytest.raises(SystemExit) as error:
             main(words)
         assert error.value.code == 2
-        assert "usage: python -m bitnet" in capsys.readouterr().err
+        assert "usage: bitnet" in capsys.readouterr().err

@@ -6,11 +6,11 @@ import pandas as pd
 
 from bitnet.evaluation.diversity import DIVERSE_UNIQUE_TOKENS
 from bitnet.runs.history import History
-from bitnet.runs.plan import PLAN_STEPS
+from bitnet.scales import full_length, scale_of
 from bitnet.schedule import stage_boundary
 
 __all__ = [
-    "FAILS_BAR", "PLAN_LENGTH", "WORKS_BAR", "Assessment", "Check", "assess",
+    "FAILS_BAR", "NO_PLAN", "PLAN_LENGTH", "WORKS_BAR", "Assessment", "Check", "assess",
     "collapsed_by_the_switch", "last_quarter",
 ]  # fmt: skip
 
@@ -18,6 +18,7 @@ WORKS_BAR = DIVERSE_UNIQUE_TOKENS  # the brief: "256-hidden step 20k shows >50 t
 FAILS_BAR = 10  # the brief: "step 20k shows <10 tokens"
 LAST_QUARTER = 0.25  # of Stage 2: diversity has to hold there, so that none passes that fades
 PLAN_LENGTH = "as long as the plan"  # the one check that a shorter run fails by being short
+NO_PLAN = "no plan is registered for this vocabulary and batch"
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,20 @@ class Check:
 class Assessment:
     """The checks of one run and what they amount to.
 
-    `label` is that of the run. `outcome`: passes, fails, open (between the bars), unfinished,
-    invalid.
+    `label` is that of the run, `scale` the name of its scale, or "none"; `full_length` says whether
+    it is as long as the plan of that scale. `outcome`: passes, fails, open (between the bars),
+    unfinished, invalid.
     """
 
     label: str
     arm: str
+    scale: str
     hidden: int
-    seed: int
+    vocabulary: int
     steps: int
+    seed: int
+    order: int
+    full_length: bool
     outcome: str
     checks: tuple[Check, ...]
 
@@ -52,13 +58,16 @@ def assess(history: History) -> Assessment:
 
     def concluded(outcome: str) -> Assessment:
         return Assessment(
-            config.label(), config.arm, config.hidden, config.seed, config.steps, outcome,
-            tuple(checks),
+            config.label(), config.arm, scale.name if scale else "none", config.hidden,
+            config.vocabulary, config.steps, config.seed, config.order, full_length(config),
+            outcome, tuple(checks),
         )  # fmt: skip
 
+    scale = scale_of(config)
+    length = f"{config.steps} of {scale.steps} steps" if scale else NO_PLAN
     checks = [
         Check("trained to the end", history.complete, f"status {history.status}"),
-        Check(PLAN_LENGTH, config.steps >= PLAN_STEPS, f"{config.steps} of {PLAN_STEPS} steps"),
+        Check(PLAN_LENGTH, full_length(config), length),
     ]
     if not history.complete:
         return concluded("fails" if history.status == "diverged" else "unfinished")

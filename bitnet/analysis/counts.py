@@ -7,7 +7,6 @@ import pandas as pd
 from bitnet.analysis.assessment import WORKS_BAR, assess
 from bitnet.evaluation.measures import MEASURES
 from bitnet.runs.history import History
-from bitnet.runs.plan import PLAN_STEPS
 from bitnet.schedule import milestones
 
 __all__ = ["checklist", "column_heads", "final_counts"]
@@ -28,16 +27,18 @@ _EXPECTED = {
 def final_counts(histories: Sequence[History]) -> pd.DataFrame:
     """One row a run: its measures at the last evaluation, with its state and outcome.
 
-    A run that was never evaluated has no row.
+    A run that was never evaluated has no row; there is a column for the order of the text where one
+    is not as it is.
     """
-    rows = []
+    rows, shuffled = [], any(history.config.order for history in histories)
     for history in (h for h in histories if h.evaluated):
         config, last, assessment = history.config, history.rows()[-1], assess(history)
         judged = assessment.outcome in ("passes", "fails", "open")
-        short = " (short)" if judged and assessment.steps < PLAN_STEPS else ""
+        short = " (short)" if judged and not assessment.full_length else ""
         found = {MEASURES[name].column: _rounded(name, last[name]) for name in COUNTED}
         rows.append({
             "arm": config.arm, "hidden": config.hidden, "seed": config.seed,
+            **({"order": config.order} if shuffled else {}),
             "step": int(last["step"]), **found,
             "state": history.states.iloc[-1], "checks": assessment.outcome + short,
         })  # fmt: skip

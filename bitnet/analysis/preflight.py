@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitnet.analysis.assessment import WORKS_BAR
+from bitnet.analysis.assessment import NO_PLAN, WORKS_BAR
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
 from bitnet.evaluation.diversity import PROMPTS
 from bitnet.recipes import BROKEN, FIX
-from bitnet.runs.plan import PLAN_STEPS
+from bitnet.scales import scale_of
 from bitnet.schedule import MAX_WARMUP, stage_boundary, warmup_steps
 
 __all__ = ["Finding", "preflight"]
@@ -52,16 +52,20 @@ def _of_the_probe(config: RunConfig) -> list[Finding]:
 
 def _of_the_schedule(config: RunConfig, corpus: Corpus) -> list[Finding]:
     found, steps = [], config.steps
-    if steps < PLAN_STEPS:
-        short = f"{steps} of the plan's {PLAN_STEPS} steps: this run can point to an answer only"
+    scale = scale_of(config)
+    only = "this run can point to an answer only"
+    if scale is None:
+        found.append(Finding("warning", "scale", f"{NO_PLAN}: {only}"))
+    elif steps < scale.steps:
+        short = f"{steps} of the plan's {scale.steps} steps: {only}"
         found.append(Finding("warning", "length", short))
     epochs = steps * config.batch_size * config.sequence_length / len(corpus.train)
     if epochs > 1:
         again = f"the text is shorter than the run and will be read {epochs:.1f} times"
         found.append(Finding("note", "data", again))
     if (warmup := warmup_steps(steps)) < MAX_WARMUP:
-        quick = f"warm-up takes {warmup} steps instead of the brief's {MAX_WARMUP}"
-        found.append(Finding("warning", "schedule", quick))
+        squeezed = f"warm-up takes {warmup} steps instead of the brief's {MAX_WARMUP}"
+        found.append(Finding("warning", "schedule", squeezed))
     placed = (
         f"the stage switch of this run is after step {stage_boundary(steps)}; the brief's steps 5k "
         "and 6k belong to a 10k run, so its milestones are placed relative to the switch"

@@ -10,11 +10,12 @@ import pandas as pd
 from bitnet.config import RunConfig
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History, HistoryError, default_runs_dir
+from bitnet.scales import FULL, Scale
 
 __all__ = ["CHECKOUT", "RESULTS", "collect", "load_plan", "load_results", "survey"]
 
 CHECKOUT = Path(__file__).parents[2]
-RESULTS = CHECKOUT / "results" / "runs"
+RESULTS = CHECKOUT / FULL.results
 
 
 def load_results(
@@ -44,12 +45,12 @@ def load_results(
     return chosen
 
 
-def load_plan(path: str | Path = "") -> Grid:
-    """The grid of a file; empty: that of the registered plan, `params/plan.yaml`.
+def load_plan(path: str | Path = "", scale: Scale = FULL) -> Grid:
+    """The grid of a file; empty: that of a scale's registered plan.
 
     Raises: `ParameterError`, one line.
     """
-    return Grid.load(path or CHECKOUT / "params" / "plan.yaml")
+    return Grid.load(path or CHECKOUT / scale.plan)
 
 
 def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataFrame]:
@@ -65,10 +66,12 @@ def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataF
     for run in grid.runs:
         history, found = _find(run, folder)
         histories += [history] if history else []
-        rows.append((run.arm, run.hidden, run.steps, run.seed, found))
+        rows.append((run.arm, run.hidden, run.steps, run.seed, run.order, found))
     if not histories:
         raise HistoryError(f"{folder}: holds no readable run of this grid")
-    return histories, pd.DataFrame(rows, columns=["arm", "hidden", "steps", "seed", "found"])
+    return histories, pd.DataFrame(
+        rows, columns=["arm", "hidden", "steps", "seed", "order", "found"]
+    )
 
 
 def collect(grid: Grid, runs_dir: str | Path = "", folder: str | Path = "") -> list[str]:
@@ -95,7 +98,7 @@ def collect(grid: Grid, runs_dir: str | Path = "", folder: str | Path = "") -> l
 def _find(run: RunConfig, folder: Path) -> tuple[History | None, str]:
     """The run in that folder, and what was found in words; a complete one first, if several."""
     history, found = None, "missing"
-    for path in sorted(folder.glob(f"{run.name}-*/manifest.json")):
+    for path in sorted(folder.glob(f"{run.name}-{'[0-9a-f]' * 10}/manifest.json")):
         try:
             other = History.load(path.parent)
         except HistoryError as error:

@@ -29,13 +29,14 @@ COMPARED = (
     "seq_rep_4",
 )
 
-# Hidden, steps, seed, corpus: what two runs share that are compared as a pair.
-Setting = tuple[int, int, int, str]
+# What two runs share that are compared as a pair.
+Setting = tuple[int, int, int, str, int, int]
 
 
 def setting(config: RunConfig) -> Setting:
-    """What a run shares with the runs of other arms beside it: hidden, steps, seed, corpus."""
-    return config.hidden, config.steps, config.seed, config.corpus
+    """What a run shares with the runs of other arms that it is compared with."""
+    c = config
+    return c.hidden, c.steps, c.seed, c.corpus, c.vocabulary, c.order
 
 
 def bootstrap_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
@@ -55,17 +56,15 @@ def final_intervals(histories: Sequence[History], measure: str) -> pd.DataFrame:
     """A measure at the last step of the complete runs, over seeds; one row an arm, length and size.
 
     Columns: arm, steps, hidden, seeds, mean, low, high, each. `low` and `high` are the 95 %
-    bootstrap interval of the mean, `each` the values by seed; arms in the order of the runs.
-    Another corpus has rows of its own.
+    bootstrap interval of the mean, `each` the values by seed of the weights and of the order; arms
+    in the order of the runs. Another corpus or vocabulary has rows of its own.
     """
-    found: dict[tuple[str, int, int, str], dict[int, float]] = {}
-    for history in histories:
-        if history.complete:
-            config = history.config
-            values = found.setdefault((config.arm, config.steps, config.hidden, config.corpus), {})
-            values[config.seed] = float(history.measures[measure].iloc[-1])
+    found: dict[tuple[str, int, int, str, int], dict[tuple[int, int], float]] = {}
+    for c, measures in ((h.config, h.measures) for h in histories if h.complete):
+        values = found.setdefault((c.arm, c.steps, c.hidden, c.corpus, c.vocabulary), {})
+        values[c.seed, c.order] = float(measures[measure].iloc[-1])
     rows = []
-    for (arm, steps, hidden, _), values in found.items():
+    for (arm, steps, hidden, *_), values in found.items():
         each = [values[seed] for seed in sorted(values)]
         rows.append(
             (arm, steps, hidden, len(each), float(np.mean(each)), *bootstrap_interval(each), each)
@@ -80,7 +79,7 @@ def final_intervals(histories: Sequence[History], measure: str) -> pd.DataFrame:
 def paired_differences(
     histories: Sequence[History], arm: str, against: str, measures: Sequence[str] = COMPARED
 ) -> pd.DataFrame:
-    """`arm` minus `against` at the last step, paired by size, length, seed and corpus.
+    """`arm` minus `against` at the last step, paired by all of `setting`.
 
     A pair has the same data and the same initial weights. One row a measure: the mean difference,
     its 95 % bootstrap interval over the pairs, the number of pairs, every single difference, and

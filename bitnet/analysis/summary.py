@@ -8,15 +8,16 @@ import pandas as pd
 
 from bitnet.analysis.counts import checklist, column_heads, final_counts
 from bitnet.analysis.hypotheses import answers_by_size, hypotheses
+from bitnet.analysis.phenomena import agreement, phenomena
 from bitnet.analysis.statistics import final_intervals
 from bitnet.analysis.verdict import judge
 from bitnet.evaluation.measures import MEASURES, number
 from bitnet.recipes import FIX
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
-from bitnet.runs.plan import PLAN_STEPS
+from bitnet.scales import MINIATURE, full_length
 
-__all__ = ["headline", "measures_table", "quote", "runs_table", "summary"]
+__all__ = ["faithfulness", "headline", "measures_table", "quote", "runs_table", "summary"]
 
 _IN_RUNS_TABLE = (
     "unique_predictions", "unique_tokens", "effective_tokens", "context_information", "val_loss",
@@ -32,7 +33,7 @@ def headline(grid: Grid, histories: Sequence[History]) -> str:
     """What the README says of the full runs: one row an arm and size, then the verdict."""
     verdict, missing = judge(histories, grid.runs), len(_missing(grid, histories))
     left = f" {missing} of the plan's {len(grid.runs)} runs are missing." if missing else ""
-    full = [history for history in histories if history.config.steps >= PLAN_STEPS]
+    full = [history for history in histories if full_length(history.config)]
     said = f"The registered verdict: **{verdict.answer}**. {verdict.reason}{left}"
     return f"{_ranges(full or histories)}\n\n{_wrapped(said)}"
 
@@ -68,12 +69,37 @@ def summary(grid: Grid, histories: Sequence[History]) -> str:
     return "\n\n".join(parts)
 
 
+def faithfulness(miniature: Sequence[History], full: Sequence[History]) -> str:
+    """The miniature beside the full runs, phenomenon by phenomenon, and then what it rests on."""
+    sizes = {f"miniature, hidden {MINIATURE.hidden}": _of_hidden(miniature, MINIATURE.hidden)}
+    sizes |= {
+        f"full, hidden {hidden}": _of_hidden(full, hidden)
+        for hidden in sorted({h.config.hidden for h in full})
+    }
+    rests = [
+        f"- {p.name}: **{p.answer}** ({p.evidence})." for p in phenomena(sizes[next(iter(sizes))])
+    ]
+    parts = [
+        "### Phenomenon by phenomenon",
+        _table(agreement(sizes)),
+        "### What the miniature's answers rest on",
+        _listed(rests),
+    ]
+    return "\n\n".join(parts)
+
+
+def _of_hidden(histories: Sequence[History], hidden: int) -> list[History]:
+    """The full-length runs at one hidden size."""
+    return [h for h in histories if h.config.hidden == hidden and full_length(h.config)]
+
+
 def runs_table(histories: Sequence[History]) -> str:
     """One row a run: arm, hidden, steps, seed, and what its last evaluation found."""
     heads = column_heads(histories)
     columns = {MEASURES[name].column: heads[name] for name in _IN_RUNS_TABLE}
     counts = final_counts(histories)
-    counts = counts[["arm", "hidden", "step", "seed", *columns, "state", "checks"]]
+    order = ["order"] if "order" in counts else []
+    counts = counts[["arm", "hidden", "step", "seed", *order, *columns, "state", "checks"]]
     shown = {MEASURES[name].column: MEASURES[name].text for name in _IN_RUNS_TABLE}
     counts = counts.assign(**{column: counts[column].map(text) for column, text in shown.items()})
     return _table(counts.rename(columns={**columns, "step": "steps"}))
@@ -143,11 +169,14 @@ def _over_seeds(histories: Sequence[History]) -> str:
 def _checklist(histories: Sequence[History]) -> str:
     """The milestones of every full-length run of the fix."""
     runs = [h for h in histories if h.complete and h.config.arm == FIX]
-    runs = [h for h in runs if h.config.steps >= PLAN_STEPS]
+    runs = [h for h in runs if full_length(h.config)]
     if not runs:
         return f"No complete run of {FIX}."
-    tables = [checklist(h).assign(hidden=h.config.hidden, seed=h.config.seed) for h in runs]
-    table, first = pd.concat(tables), ["hidden", "seed"]
+    first = ["hidden", "seed", *(["order"] if any(h.config.order for h in runs) else [])]
+    tables = [
+        checklist(h).assign(**{name: getattr(h.config, name) for name in first}) for h in runs
+    ]
+    table = pd.concat(tables)
     placed = (
         "The brief's steps 5k and 6k belong to a run of 10 000 steps; here they are placed as far "
         "from the switch."

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 
 from bitnet.analysis.assessment import (
     FAILS_BAR,
+    NO_PLAN,
     PLAN_LENGTH,
     WORKS_BAR,
     Assessment,
@@ -15,7 +16,7 @@ from bitnet.config import RunConfig
 from bitnet.evaluation.diversity import PROMPTS
 from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
-from bitnet.runs.plan import PLAN_STEPS
+from bitnet.scales import SCALES
 from bitnet.schedule import stage_boundary
 
 __all__ = ["Verdict", "judge"]
@@ -27,13 +28,15 @@ Answer = tuple[str, str]  # an answer and its reason
 class Verdict:
     """The answer to the brief's question, why, and what it rests on.
 
-    `indication` is what the same checks would have answered had these runs been as long as the
-    plan; "inconclusive" where all arms of a short study fail. `sub_answers` are (question, answer,
-    reason); `prompt_probe` is what the 20-prompt probe says.
+    `scale` is that of the runs ("full", "miniature", "none"; several with commas between them): an
+    answer holds for it alone. `indication` is what the same checks would have answered had these
+    runs been as long as the plan; "inconclusive" where all arms of a short study fail.
+    `sub_answers` are (question, answer, reason); `prompt_probe` is what the 20-prompt probe says.
     """
 
     answer: str
     reason: str
+    scale: str
     indication: str
     sub_answers: tuple[tuple[str, str, str], ...]
     prompt_probe: str
@@ -56,12 +59,11 @@ def judge(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Ve
     broken = [a for a in assessments if a.arm == BROKEN]
     indication, why = _answer(fix, broken)
     answer, reason = indication, why
-    short = sorted({a.steps for a in fix if a.steps < PLAN_STEPS})
-    refuted = any(a.outcome == "fails" and a.steps >= PLAN_STEPS for a in fix)
+    short = sorted((a for a in fix if not a.full_length), key=lambda a: a.steps)
+    refuted = any(a.outcome == "fails" and a.full_length for a in fix)
     if short and not refuted and indication != "inconclusive":
         answer = "inconclusive"
-        trained = f"{short[0]} of the plan's {PLAN_STEPS} steps were trained"
-        reason = f"{trained}, so nothing is decided yet. {why}"
+        reason = f"{_how_short(short[0])}, so nothing is decided yet. {why}"
         if all(a.outcome == "fails" for a in assessments):
             indication = "inconclusive"
             reason += (
@@ -75,7 +77,16 @@ def judge(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Ve
         lacks = missing[0].label() + more
         answer, reason = "inconclusive", f"So far: {why} But the plan still lacks {lacks}."
     sub_answers = _sub_answers(histories, assessments)
-    return Verdict(answer, reason, indication, sub_answers, _prompt_probe(histories), assessments)
+    scale = ", ".join(dict.fromkeys(a.scale for a in assessments))
+    return Verdict(
+        answer, reason, scale, indication, sub_answers, _prompt_probe(histories), assessments
+    )
+
+
+def _how_short(a: Assessment) -> str:
+    if a.scale not in SCALES:
+        return NO_PLAN[0].upper() + NO_PLAN[1:]
+    return f"{a.steps} of the plan's {SCALES[a.scale].steps} steps were trained"
 
 
 def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> Answer:
@@ -97,14 +108,19 @@ def _answer(fix: Sequence[Assessment], broken: Sequence[Assessment]) -> Answer:
         first = between[0]
         return "inconclusive", f"{first.label} lies between the bars on {_reasons(first, None)}."
     # A shorter run of the broken setting fails the checks by being short, and shows no disease.
-    treated = {(a.hidden, a.steps) for a in fix}
-    if treated - {(a.hidden, a.steps) for a in broken}:
+    treated = {_size(a) for a in fix}
+    if treated - {_size(a) for a in broken}:
         lacks = f"{BROKEN} was not trained beside it: a cure needs a disease."
         return "inconclusive", f"{FIX} passes, but {lacks}"
-    if not all(a.outcome == "fails" for a in broken if (a.hidden, a.steps) in treated):
+    if not all(a.outcome == "fails" for a in broken if _size(a) in treated):
         lacks = f"{BROKEN} does not fail: there was nothing to cure."
         return "inconclusive", f"{FIX} passes, but {lacks}"
     return "works", f"Every run of {FIX} passes every check, and {BROKEN} beside it fails."
+
+
+def _size(a: Assessment) -> tuple[str, int, int, int]:
+    """What the runs of the fix and of the broken setting have to share."""
+    return a.scale, a.vocabulary, a.hidden, a.steps
 
 
 def _sub_answers(
@@ -164,7 +180,7 @@ def _more_changes(histories: Sequence[History], assessments: Sequence[Assessment
     losses = {h.config: h.rows()[-1]["val_loss"] for h, _ in fix}
     lower, passes = defaultdict(list), defaultdict(list)
     for h, a in done:
-        name = a.arm if a.steps >= PLAN_STEPS else f"{a.arm} over {a.steps} steps"
+        name = a.arm if a.full_length else f"{a.arm} over {a.steps} steps"
         passes[name].append(a.outcome == "passes")
         if a.arm != FIX and (pair := replace(h.config, arm=FIX)) in losses:
             lower[a.arm].append(h.rows()[-1]["val_loss"] < losses[pair])

@@ -1,16 +1,15 @@
 """Runs that one line of a figure stands for: those that differ in a few fields only."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
-from bitnet.config import RunConfig
 from bitnet.runs.history import History
 
 __all__ = ["SEED", "SIZE", "shared_labels", "together"]
 
-# What repeats a run: the weights it starts from, and the order of the text where that is a field.
-SEED = tuple(f.name for f in fields(RunConfig) if f.name in ("seed", "order", "order_seed"))
+# What repeats a run: the weights that it starts from, and the order of the text.
+SEED = ("seed", "order")
 SIZE = ("hidden", "layers", "heads", "kv_heads")
 
 

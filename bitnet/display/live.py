@@ -1,25 +1,27 @@
-"""Training inside a notebook: a growing view and buttons where someone looks on, else plainly."""
+"""Training in a notebook: a growing view and buttons where someone looks on, else plain lines."""
 
 import asyncio
 import os
-import threading
+import sys
+from collections.abc import Coroutine
 from contextlib import suppress
-from pathlib import Path
+from typing import Any
+
+from rich.console import Console
 
 from bitnet.checks import OneLineError, ParameterError
-from bitnet.config import RunConfig
-from bitnet.data import Corpus
 from bitnet.display.live_view import LiveView
-from bitnet.display.progress import ProgressBar
-from bitnet.evaluation.diversity import Probe
-from bitnet.records import Record
+from bitnet.evaluation.diversity import OPENING, Probe
 from bitnet.runs.history import History, HistoryError
-from bitnet.runs.plan import Plan, execute
-from bitnet.runs.run import Callback, Stop, run
-
-__all__ = ["LiveTraining", "NotFinished", "someone_looks_on"]
+from bitnet.runs.plan import Plan
+from bitnet.sweep.job import Event, Job, Outcome
+from bitnet.sweep.runner import Runner
+from bitnet.sweep.study import histories, prepare
+from bitnet.sweep.table import SweepTable
 
 POLL_SECONDS = 0.1
+
+__all__ = ["LiveTraining", "NotFinished", "someone_looks_on"]
 
 
 class NotFinished(OneLineError, RuntimeError):
@@ -41,40 +43,35 @@ def someone_looks_on() -> bool:
 class LiveTraining:
     """The runs of a plan in a notebook: created, then started, then awaited with `finished`.
 
-    In an open notebook they train in a worker thread: the cell that starts them returns, the view
-    grows, and Stop and Resume work while other cells run. Elsewhere `start` trains them with plain
-    progress bars. `corpus` is what `plan.load_corpus` gives, if it is there already; `live` says
-    whether someone looks on (None: as the environment says). As the last line of a cell it shows
-    its view, as far as it has come.
+    They train side by side in processes of their own, so the cell that starts them returns. In an
+    open notebook the view grows, and Stop and Resume work; elsewhere lines are printed while
+    `finished` is awaited. `live` says whether someone looks on (None: as the environment says). As
+    the last line of a cell it shows its view, as far as it has come.
     """
 
-    def __init__(self, plan: Plan, corpus: Corpus | None = None, live: bool | None = None):
-        self.plan, self.corpus = plan, corpus
+    def __init__(self, plan: Plan, live: bool | None = None):
+        self.plan = plan
         self.live = someone_looks_on() if live is None else live
-        self.started = False
-        self.histories: list[History] = []
-        self.error: BaseException | None = None
-        self.stopping = threading.Event()
-        self.thread: threading.Thread | None = None
         self.view: LiveView | None = None
+        self.task: asyncio.Task[list[History]] | None = None
+        self.stopped = False
 
     @property
     def training(self) -> bool:
-        """Whether the worker is at it."""
-        return self.thread is not None and self.thread.is_alive()
+        """Whether workers are at it."""
+        return self.task is not None and not self.task.done()
 
     def start(self) -> None:
-        """Show the view and start the worker; where nobody looks on, train here and now.
+        """Say how long it takes here, show the view, and start the workers.
 
-        Called again it shows the view again, and never starts a second worker.
+        Called again it shows the view again, and never starts a second time.
+
+        Raises: `NotFinished` outside a notebook, `ParameterError` as `sweep.study.prepare`.
         """
         if self.live:
             self.view = self.view or LiveView(self.plan.runs, self.stop, self.resume)
             self.view.show()
-            self.resume()
-        else:
-            self.histories = execute(self.plan, self.corpus, [ProgressBar(self.plan.runs)])
-        self.started = True
+        self.resume()
 
     def show(self) -> None:
         """Show the view again, with all that it has seen: after a reload, or in another cell."""
@@ -84,73 +81,108 @@ class LiveTraining:
     _ipython_display_ = show
 
     def stop(self) -> None:
-        """Ask the worker to stop at its next record, and to keep its state; returns at once."""
-        self.stopping.set()
-        if self.view:
-            self.view.log("stopping ...")
+        """Ask the workers to stop and to keep their state; returns at once."""
+        if self.task and self.training:
+            self.stopped = True
+            self.task.cancel()
+            if self.view:
+                self.view.log("stopping ...")
 
     def resume(self) -> None:
-        """Start the worker, if it is not at it: finished runs are loaded, a stopped one resumes."""
-        if self.view and not self.training:
-            self.stopping.clear()
+        """Start the workers, if they are not at it.
+
+        Finished runs are loaded, and one that was stopped is resumed.
+        """
+        if self.training or (self.task and not self.stopped):
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise NotFinished(
+                "no event loop here; bitnet.execute(plan) trains in a script"
+            ) from None
+        runner = prepare(self.plan, console=_plain())
+        self.stopped = False
+        if self.view:
             self.view.began_training()
-            self.thread = threading.Thread(target=self._work, args=(self.view,), daemon=True)
-            self.thread.start()
+            work: Coroutine[Any, Any, list[History]] = self._live(runner, self.view)
+        else:
+            if runner.pending:
+                _plain().print(runner.estimate()[0], soft_wrap=True)
+            work = self._in_lines(runner)
+        self.task = loop.create_task(work)
 
     async def finished(self) -> list[History]:
         """The histories once all runs are finished; the kernel is free meanwhile for the buttons.
 
         Where the training is stopped it waits for Resume. At the end the view gives place to a
         picture of it, which stays in the saved notebook. An interrupt of the awaiting cell stops
-        the worker.
+        the workers.
 
-        Raises: `NotFinished` if they were not started, or none came to an evaluation; whatever
-        ended the worker otherwise.
+        Raises: `NotFinished` if they were not started, or none came to an evaluation; `StudyError`
+        where a run did not get to its end.
         """
-        if not self.started:
+        if self.task is None:
             raise NotFinished("not started; call start() first")
         try:
-            while self.training or isinstance(self.error, Stop):
+            while self.training or self.stopped:
                 await asyncio.sleep(POLL_SECONDS)
-        # The latter is how IPython interrupts a cell that awaits.
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            if self.training:
-                self.stop()
+        except (KeyboardInterrupt, asyncio.CancelledError):  # how IPython interrupts such a cell
+            self.stop()
+            with suppress(asyncio.CancelledError):
+                await self.task
             raise
-        if self.error is not None:
-            raise self.error
-        if not any(history.evaluated for history in self.histories):
-            reasons = {str(h.manifest.get("reason", h.status)) for h in self.histories}
+        found = self.task.result()
+        if not any(history.evaluated for history in found):
+            reasons = {str(h.manifest.get("reason", h.status)) for h in found}
             why = "; ".join(sorted(reasons))
             raise NotFinished(f"no run came as far as its first evaluation ({why})")
         if self.view:
-            self.view.leave_picture(self.histories)
-        return self.histories
+            self.view.leave_picture(found)
+        return found
 
-    def _work(self, view: LiveView) -> None:
-        def on_record(config: RunConfig, record: Record) -> None:
-            view.record(config, record)
-            if self.stopping.is_set():
-                raise Stop
+    async def _in_lines(self, runner: Runner) -> list[History]:
+        with SweepTable(runner.jobs, runner.engine.workers, _plain()) as table:
+            return histories(await runner.work(table))
 
-        self.error = None  # here, so that who waits sees a worker or an error at any time
+    async def _live(self, runner: Runner, view: LiveView) -> list[History]:
+        text = self.plan.load_corpus(view.log)
+        passage = Probe.from_corpus(text).passages[0, :OPENING].tolist()
+        view.prompt = text.vocabulary.decode(passage)
+        found: list[History] = []
+        error: BaseException | None = None
         try:
-            text = self.corpus or self.plan.load_corpus(view.log)
-            self.histories = [self._run(config, text, view, on_record) for config in self.plan.runs]
-        except BaseException as error:
-            self.error = error
-        view.ended(self.histories, self.error)
+            found = histories(await runner.work(_Watch(view)))
+        except BaseException as problem:
+            error = problem
+            raise
+        finally:
+            view.ended(found, error)
+        return found
 
-    def _run(self, config: RunConfig, text: Corpus, view: LiveView, on_record: Callback) -> History:
-        """One run of the plan, as `execute` trains it; the view sees what there was before."""
-        backend = self.plan.backend
-        probe = Probe.from_corpus(text, config.probe_positions, config.sequence_length)
-        view.begins(config, probe)
-        name = config.identity(
-            text.fingerprint, backend.device.type, backend.precision, backend.strict
-        )
-        with suppress(HistoryError, ParameterError):
-            view.load(History.load(Path(self.plan.runs_dir) / name))
-        history = run(config, text, self.plan.runs_dir, backend, [on_record], view.log)
-        view.load(history)
-        return history
+
+class _Watch:
+    """Tells a view what becomes of the jobs: what workers say, and what is in the runs' folders."""
+
+    def __init__(self, view: LiveView):
+        self.view = view
+
+    def listen(self, job: Job, event: Event) -> None:
+        if event["event"] == "log":
+            self.view.log(event["line"])
+        elif event["event"] == "progress":
+            if event["evaluated"]:
+                self._load(job)
+            self.view.progress(job.config, event["step"], event["loss"])
+
+    def finish(self, job: Job, outcome: Outcome, state: str = "") -> None:
+        self._load(job)
+
+    def _load(self, job: Job) -> None:
+        # A run that never began has no folder; a worker may be at the next evaluation's files.
+        with suppress(HistoryError, ParameterError, ValueError):
+            self.view.load(History.load(job.runs_dir / job.identity))
+
+
+def _plain() -> Console:
+    return Console(file=sys.stdout, highlight=False, force_jupyter=False, force_terminal=False)

@@ -1,5 +1,6 @@
 """What a live training shows: curves, what each arm says, time left for all, and two buttons."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 
@@ -8,12 +9,9 @@ import plotly.graph_objects as go
 from bitnet.config import RunConfig
 from bitnet.display.live_chart import live_chart, update_chart
 from bitnet.display.seen import Evaluated, Seen, arms_table, evaluations_table
-from bitnet.evaluation.diversity import OPENING, Probe, state
+from bitnet.display.tables import marked
 from bitnet.evaluation.measures import MEASURES, number
-from bitnet.records import Record, Snapshot
 from bitnet.runs.history import History
-from bitnet.runs.run import Stop
-from bitnet.tokenizer import decode
 
 __all__ = ["LiveView"]
 
@@ -34,7 +32,6 @@ class LiveView:
 
         self.runs = list(runs)
         self.seen = {config: Seen() for config in runs}
-        self.references: dict[RunConfig, dict[str, float]] = {}
         self.prompt = ""
         self.figure = live_chart(self.runs)
         total = sum(config.steps for config in runs)
@@ -81,41 +78,34 @@ class LiveView:
         """Show a message in place of the last."""
         self.text.value = line
 
-    def begins(self, config: RunConfig, probe: Probe) -> None:
-        """A run is next, with the probe that its measures are read against."""
-        self.references[config] = probe.references
-        self.prompt = decode(probe.passages[0, :OPENING].tolist())
-        self.seen[config].status = "training"
-
     def load(self, history: History) -> None:
-        """Take in what a run has left in its folder."""
+        """Take in what a run has left in its folder so far."""
         seen = self.seen[history.config]
-        self.references.setdefault(history.config, dict(history.references))
-        for row, said in zip(history.rows(), history.snapshots, strict=True):
-            self._evaluated(history.config, int(row["step"]), row, said)
-            seen.losses[int(row["step"])] = round(row["loss"], 4)
-        seen.status = history.status
+        words, states = history.vocabulary, history.states.tolist()
+        rows = zip(history.rows(), states, history.snapshots, strict=True)
+        for row, found, said in rows:
+            step, text = int(row["step"]), marked(said.continuations[0], words)
+            seen.evaluations[step] = Evaluated(found, row["unique_tokens"], row["val_loss"], text)
+            seen.losses[step] = round(row["loss"], 4)
+        seen.status = "training" if history.status == "running" else history.status
         self._draw()
 
-    def record(self, config: RunConfig, record: Record) -> None:
-        """Take in a record; redraw now and then, and at every evaluation."""
-        seen = self.seen[config]
-        now = time.monotonic()
+    def progress(self, config: RunConfig, step: int, loss: float) -> None:
+        """Take in how far a run is, and the loss of its batch; redraw now and then."""
+        seen, now = self.seen[config], time.monotonic()
         if self.began is None:
             self.began = now
         else:
-            self.trained += max(0, record.step - seen.reached)
-        seen.losses[record.step] = round(record.loss, 4)
-        seen.status = "training"
-        if record.measures and record.snapshot:
-            self._evaluated(config, record.step, record.measures, record.snapshot)
-        elif now - self.drawn < REDRAW_SECONDS and record.step < config.steps:
+            self.trained += max(0, step - seen.reached)
+        seen.losses[step], seen.status = round(loss, 4), "training"
+        if now - self.drawn < REDRAW_SECONDS and step < config.steps:
             return
         self.drawn = now
         self._draw()
-        at = f"step {number(record.step)} of {number(config.steps)}"
-        loss = number(record.loss, _DECIMALS)
-        self.log(f"{config.label(self.runs)}: {at}, loss {loss}{self._left(now)}")
+        at = f"step {number(step)} of {number(config.steps)}"
+        self.log(
+            f"{config.label(self.runs)}: {at}, loss {number(loss, _DECIMALS)}{self._left(now)}"
+        )
 
     def ended(self, histories: Sequence[History], error: BaseException | None) -> None:
         """Say how it ended, and set the buttons accordingly."""
@@ -129,7 +119,7 @@ class LiveView:
             self.resume_button.disabled = True
             how = (f"{h.config.label(self.runs)} {h.status}" for h in histories)
             self.log("finished: " + ", ".join(how))
-        elif isinstance(error, Stop):
+        elif isinstance(error, asyncio.CancelledError):
             self.log("stopped, and kept as it stands. Resume continues, and so does what waits.")
         else:
             self.log(f"{type(error).__name__}: {error}")
@@ -141,13 +131,6 @@ class LiveView:
 
     def _buttons(self, training: bool) -> None:
         self.stop_button.disabled, self.resume_button.disabled = not training, training
-
-    def _evaluated(
-        self, config: RunConfig, step: int, measures: dict[str, float], said: Snapshot
-    ) -> None:
-        found = state(measures, self.references[config])
-        tokens, loss = measures["unique_tokens"], measures["val_loss"]
-        self.seen[config].evaluations[step] = Evaluated(found, tokens, loss, said.continuations[0])
 
     def _left(self, now: float) -> str:
         """The time left for all runs, from the speed since the worker began; "" at first."""

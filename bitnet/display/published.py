@@ -10,7 +10,7 @@ from bitnet.display.theme import colour
 from bitnet.evaluation.measures import number
 from bitnet.runs.history import History
 
-__all__ = ["overlay_published", "overlay_published_sizes", "published"]
+__all__ = ["overlay_published", "overlay_published_sizes", "published", "published_points"]
 
 # Which of our arms a published run followed.
 _ARMS = {
@@ -28,12 +28,15 @@ def published() -> pd.DataFrame:
     return table.assign(arm=table.run.map(_ARMS))
 
 
-def overlay_published(
-    chart: Chart, histories: Sequence[History], column: str, what: str = ""
-) -> None:
-    """The published points of the arms and sizes shown, as far as these runs reach, if any."""
-    table = published().dropna(subset=[column])
-    last = max(h.config.steps for h in histories)
+def published_points(
+    histories: Sequence[History], column: str, what: str = "", between: str = " "
+) -> list[tuple[str, str, list[tuple[float, float]]]]:
+    """The published points of the arms and sizes shown, as far as these runs reach, if any.
+
+    Each as (arm, name, points); `between` parts the name from what is known of the run.
+    """
+    table, found = published().dropna(subset=[column]), []
+    last = max((h.config.steps for h in histories), default=0)
     for arm, hidden in sorted({(h.config.arm, h.config.hidden) for h in histories}):
         rows = table[(table.arm == arm) & (table.hidden == hidden)]
         rows = rows[(rows.step > 1) & (rows.step <= last)]
@@ -41,13 +44,23 @@ def overlay_published(
             length = rows.steps_total.iloc[0]
             known = f"{number(length)}-step run" if length == length else ""
             about = ", ".join(part for part in (what, known) if part)
-            chart.points(
-                f"{arm}, published" + (f" ({about})" if about else ""),
-                x=rows.step.tolist(),
-                y=rows[column].tolist(),
-                marker=_marker(arm),
-                hovertemplate="published: step %{x:,d}: %{y}<extra></extra>",
-            )
+            name = f"{arm}, published" + (f"{between}({about})" if about else "")
+            found.append((arm, name, list(zip(rows.step, rows[column], strict=True))))
+    return found
+
+
+def overlay_published(
+    chart: Chart, histories: Sequence[History], column: str, what: str = ""
+) -> None:
+    """The published points of the arms and sizes shown, as far as these runs reach, if any."""
+    for arm, name, points in published_points(histories, column, what):
+        chart.points(
+            name,
+            x=[step for step, _ in points],
+            y=[value for _, value in points],
+            marker=_marker(arm),
+            hovertemplate="published: step %{x:,d}: %{y}<extra></extra>",
+        )
 
 
 def overlay_published_sizes(chart: Chart) -> list[int]:

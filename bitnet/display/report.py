@@ -4,32 +4,22 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import pandas as pd
-import plotly.graph_objects as go
-from rich.console import Console
-from rich.table import Table
-
-from bitnet.analysis.counts import checklist, column_heads, final_counts
+from bitnet.analysis.answer import beside_full, in_words
+from bitnet.analysis.counts import final_counts
 from bitnet.analysis.preflight import Finding
 from bitnet.analysis.verdict import Verdict
-from bitnet.display.curves import diversity_figure, loss_figure, prompt_probe_figure
-from bitnet.evaluation.measures import MEASURES
-from bitnet.runs.history import History, HistoryError
+from bitnet.display.report_page import report_page
+from bitnet.runs.history import VOCABULARY_FILE, History, HistoryError
 from bitnet.runs.plan import Plan
 
-__all__ = ["QUESTION", "print_report", "read_report", "retire_report", "write_report"]
+__all__ = ["QUESTION", "read_report", "retire_report", "write_report"]
 
 QUESTION = "Does Stage-2 weight decay 0.0 cure degenerate decoding in BitNet b1.58 training?"
 
 _TRACES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl", "manifest.json")
-_MEASURES = ("unique_predictions", "unique_tokens", "effective_tokens", "val_loss")
-_FILES = (("report.html", "opens offline in a browser"), ("verdict.json", ""),
-          ("traces", "what each run left"))  # fmt: skip
 
 
 def retire_report(folder: str | Path) -> None:
@@ -70,12 +60,16 @@ def write_report(
     (partial / "traces").mkdir(parents=True)
     for history in histories:
         assert history.folder is not None
-        for name in _TRACES:
+        for name in (*_TRACES, VOCABULARY_FILE):
+            if name == VOCABULARY_FILE and not (history.folder / name).exists():
+                continue  # GPT-2's
             target = partial / "traces" / f"{history.config.name}-{name}"
             shutil.copyfile(history.folder / name, target)
-    page = _page(plan, histories, findings, verdict)
+    beside = beside_full(histories, verdict)
+    page = report_page(QUESTION, plan, histories, findings, verdict, beside)
     (partial / "report.html").write_text(page, encoding="utf-8")
     facts = _facts(plan, histories, findings, verdict)
+    facts["beside_full"] = None if beside is None else beside.to_dict()
     (partial / "verdict.json").write_text(json.dumps(facts, indent=1) + "\n")
     if folder.exists():
         folder.rmdir()  # empty, or retire_report would have refused
@@ -93,49 +87,9 @@ def read_report(folder: str | Path) -> dict[str, Any]:
         facts = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise HistoryError(f"{folder}: no finished report here ({error}); {remedy}") from error
-    if "prompt_probe" not in facts:
+    if "in_words" not in facts:
         raise HistoryError(f"{folder}: a report of an earlier version of bitnet; {remedy}")
     return facts
-
-
-def print_report(folder: str | Path, console: Console | None = None) -> None:
-    """Print the verdict of a report with its reasons, the final counts, and where its files are."""
-    facts = read_report(folder)
-    console = console or Console(highlight=False)
-    console.print(_counts_table(facts), _outcomes_table(facts))
-    answer = facts["answer"].upper()
-    console.print(f"\n[bold]{facts['question']}\n{answer}[/bold]: {facts['reason']}\n")
-    for question, answer, reason in facts["sub_answers"]:
-        console.print(f"- {question} [bold]{answer}[/bold]: {reason}")
-    console.print(f"- The 20-prompt probe: {facts['prompt_probe']}\n")
-    for name, what in _FILES:
-        console.print(f"  {Path(folder) / name}  {what}".rstrip(), soft_wrap=True)
-
-
-def _counts_table(facts: dict[str, Any]) -> Table:
-    title = f"Final token counts: hidden {facts['hidden']}, {facts['steps']} steps"
-    table = Table(title=title, title_justify="left")
-    columns = [*(MEASURES[name].column for name in _MEASURES), "state"]
-    table.add_column("run", no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right")
-    for row in facts["final_counts"]:
-        table.add_row(row["run"], *(str(row[column]) for column in columns))
-    return table
-
-
-def _outcomes_table(facts: dict[str, Any]) -> Table:
-    table = Table(title="Checks", title_justify="left")
-    for column in ("run", "outcome", "what it fails, or leaves open"):
-        table.add_column(column)
-    for run, assessment in zip(facts["runs"], facts["assessments"], strict=True):
-        not_passed = [
-            check["name"] + (" (open)" if check["passed"] is None else "")
-            for check in assessment["checks"]
-            if not check["passed"]
-        ]
-        table.add_row(run["run"], assessment["outcome"], "; ".join(not_passed))
-    return table
 
 
 def _facts(
@@ -147,8 +101,10 @@ def _facts(
     counts = final_counts(histories).to_dict("records")
     return {
         "question": QUESTION,
+        "in_words": in_words(histories, verdict),
         **verdict.to_dict(),
         "hidden": plan.hidden,
+        "vocabulary": plan.vocabulary,
         "steps": plan.steps,
         "findings": [vars(finding) for finding in findings],
         "final_counts": [
@@ -165,40 +121,3 @@ def _facts(
             for history in histories
         ],
     }
-
-
-def _page(
-    plan: Plan, histories: Sequence[History], findings: Sequence[Finding], verdict: Verdict
-) -> str:
-    """The report as one HTML page, plotly's script included once; every text in it is escaped."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    source = (files("bitnet.display") / "report.html.j2").read_text(encoding="utf-8")
-    figures = [diversity_figure(histories), loss_figure(histories), prompt_probe_figure(histories)]
-    configs = [history.config for history in histories]
-    labels = [config.label(configs) for config in configs]
-    heads = {MEASURES[name].column: head for name, head in column_heads(histories).items()}
-    checklists = [_html_table(checklist(history)) for history in histories]
-    return environment.from_string(source).render(
-        question=QUESTION,
-        plan=plan,
-        verdict=verdict,
-        findings=findings,
-        runs=list(zip(labels, histories, strict=True)),
-        mark=_mark,
-        final=_html_table(final_counts(histories).rename(columns=heads)),
-        checklists=list(zip(labels, checklists, strict=True)),
-        assessments=list(zip(labels, verdict.assessments, strict=True)),
-        figures=[_html_figure(figure, first=i == 0) for i, figure in enumerate(figures)],
-    )
-
-
-def _html_table(table: pd.DataFrame) -> str:
-    return table.to_html(index=False, border=0, na_rep="")
-
-
-def _html_figure(figure: go.Figure, first: bool) -> str:
-    return figure.to_html(full_html=False, include_plotlyjs=first)
-
-
-def _mark(passed: bool | None) -> str:
-    return {True: "yes", False: "NO", None: "open"}[passed]

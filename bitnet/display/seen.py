@@ -6,7 +6,6 @@ from html import escape
 from typing import NamedTuple
 
 from bitnet.config import RunConfig
-from bitnet.display.tables import marked
 from bitnet.display.theme import STATE_COLOURS, colour
 from bitnet.evaluation.measures import MEASURES, MISSING, number
 
@@ -18,12 +17,12 @@ _HEADS = ("held-out loss", "state", "distinct tokens")
 
 
 class Evaluated(NamedTuple):
-    """What an evaluation found: state, distinct tokens, held-out loss, one continuation (ids)."""
+    """What an evaluation found: state, distinct tokens, held-out loss, one continuation (HTML)."""
 
     state: str
     tokens: float
     loss: float
-    said: Sequence[int]
+    said: str
 
 
 @dataclass
@@ -76,7 +75,7 @@ def _found(found: Evaluated) -> list[str]:
         MEASURES["val_loss"].text(found.loss),
         f'<span style="background:{STATE_COLOURS[found.state]};{_CHIP}">{found.state}</span>',
         f'<span style="opacity:.7">({tokens}, noise)</span>' if found.state == "dead" else tokens,
-        marked(found.said),
+        found.said,
     ]
 
 

@@ -87,7 +87,9 @@ def top_tokens_figure(
     for column, history in enumerate(histories, start=1):
         top = history.snapshot_at(step).top_tokens[:tokens][::-1]
         # Bars need different names.
-        names = [f"{shown(i)!r}"[1:-1] + " " * k for k, (i, _, _) in enumerate(top)]
+        names = [
+            f"{shown(i, history.vocabulary)!r}"[1:-1] + " " * k for k, (i, _, _) in enumerate(top)
+        ]
         for what, shares, hue in (
             ("in the text", [text for _, _, text in top], "#999999"),
             ("wins", [share for _, share, _ in top], colour(history.config.arm)),

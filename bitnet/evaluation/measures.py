@@ -79,18 +79,18 @@ MEASURES: dict[str, Measure] = {
         ),
         Measure(
             "context_information", "mutual information (nats)", "mutual information", "nats",
-            "", "", "higher", 3,
+            "", "", "higher", 2,
             "mutual information of context and prediction, H(mean p) - mean H(p): 0 for a dead and "
             "for a collapsed model",
         ),
         Measure(
             "predictive_entropy", "predictive entropy (nats)", "entropy", "nats",
-            "ln_vocabulary", "ln V, a uniform prediction", "lower", 3,
+            "ln_vocabulary", "ln V, a uniform prediction", "lower", 2,
             "mean entropy of the prediction; ln V for a dead model",
         ),
         Measure(
             "val_loss", "held-out loss (nats a token)", "held-out loss", "nats",
-            "unigram_loss", "unigram model", "lower", 3,
+            "unigram_loss", "unigram model", "lower", 2,
             "cross-entropy of the true next token on held-out text",
         ),
         Measure(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,18 @@ from typing import Any
 import yaml
 
 from bitnet import checks
-from bitnet.config import RunConfig
+from bitnet.config import BYTES, RunConfig
 from bitnet.recipes import arm_names
 from bitnet.runs.plan import Plan
+from bitnet.scales import FULL, SCALES
 from bitnet.texts import check_corpus
 
 __all__ = ["Grid", "find_notebook"]
 
 KEYS = ("notebook", "grids")
-GRID_KEYS = ("hidden", "steps", "arms", "seeds", "corpus")
+# The sizes, each with the least that a run allows.
+SIZES = {"hidden": 1, "steps": 8, "vocabulary": BYTES, "batch_size": 1, "sequence_length": 2}
+GRID_KEYS = ("scale", *SIZES, "arms", "seeds", "order", "corpus")
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,21 @@ def find_notebook(name: object, beside: Path) -> Path | None:
 
 
 def _runs(where: str, grid: object) -> list[RunConfig]:
-    """The runs of one grid, each as `Plan` makes it, so that notebooks find it by the same name."""
+    """The runs of one grid, each as `Plan` makes it, so that notebooks find it by the same name.
+
+    A grid means the same on every machine: without a `scale` it is of the full one.
+    """
     if not isinstance(grid, dict):
         raise checks.ParameterError(where, grid, f"must have the keys {', '.join(GRID_KEYS)}")
     for key, value in grid.items():
         checks.choice(f"key of {where}", key, GRID_KEYS)
         if isinstance(value, Mapping) and key != "arms":
             raise checks.ParameterError(f"{where}.{key}", value, "must be one value or a list")
-    missing = [key for key in ("hidden", "steps", "arms") if key not in grid]
+    needed = ("arms",) if "scale" in grid else ("hidden", "steps", "arms")
+    missing = [key for key in needed if key not in grid]
     if missing:
         raise checks.ParameterError(where, grid, f"{', '.join(missing)} must be given")
+    name = checks.choice(f"{where}.scale", grid.get("scale", FULL.name), tuple(SCALES))
 
     def several(key: str, value: object, check: Callable[[str, object], Any]) -> list[Any]:
         """One value or a list of them, checked and all different."""
@@ -92,16 +101,29 @@ def _runs(where: str, grid: object) -> list[RunConfig]:
             raise checks.ParameterError(name, value, allowed)
         return items
 
-    hidden = several("hidden", grid["hidden"], lambda name, value: checks.integer(name, value, 1))
-    steps = several("steps", grid["steps"], lambda name, value: checks.integer(name, value, 8))
+    sizes = [
+        several(
+            key, grid.get(key, getattr(SCALES[name], key)), partial(checks.integer, at_least=least)
+        )
+        for key, least in SIZES.items()
+    ]
+    order = several("order", grid.get("order", 0), partial(checks.integer, at_least=0))
     corpus = grid.get("corpus", RunConfig.corpus)
     corpora = several("corpus", corpus, lambda _, value: check_corpus(value))
     arms = arm_names(f"{where}.arms", grid["arms"])
     seeds = checks.seeds(f"{where}.seeds", grid.get("seeds", 0))
     return [
         run
-        for seed, text, size, length in product(seeds, corpora, hidden, steps)
-        for run in Plan(size, length, arms, seed, text, device="cpu").runs
+        for seed, at, text, *chosen in product(seeds, order, corpora, *sizes)
+        for run in Plan(
+            arms=arms,
+            seeds=seed,
+            corpus=text,
+            device="cpu",
+            scale=name,
+            order=at,
+            **dict(zip(SIZES, chosen, strict=True)),
+        ).runs
     ]
 
 

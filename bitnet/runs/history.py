@@ -5,24 +5,28 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bitnet.checks import OneLineError
-from bitnet.config import RunConfig
+from bitnet.config import GPT2_VOCABULARY, RunConfig
 from bitnet.evaluation.diversity import state
 from bitnet.evaluation.measures import MEASURES
 from bitnet.evaluation.weights import HEALTH
 from bitnet.records import Snapshot
+from bitnet.tokenizer import Vocabulary, gpt2
 
 __all__ = [
-    "FORMAT", "HEALTH_COLUMNS", "MEASURE_COLUMNS", "TRACE_COLUMNS", "History", "HistoryError",
-    "NewerFormatError", "UnreadableError", "default_runs_dir", "read_manifest", "seal",
+    "FORMAT", "HEALTH_COLUMNS", "MEASURE_COLUMNS", "TRACE_COLUMNS", "VOCABULARY_FILE", "History",
+    "HistoryError", "NewerFormatError", "UnreadableError", "default_runs_dir", "read_manifest",
+    "seal",
 ]  # fmt: skip
 
-FORMAT = 2
+FORMAT = 3
+VOCABULARY_FILE = "merges.txt"  # of a run whose vocabulary is not GPT-2's
 TRACE_COLUMNS = ("Step", "Loss", "UniquePredictions", "LR", "WD")  # as in the brief's own files
 MEASURE_COLUMNS = ("step", "loss", "lr", "wd", *MEASURES)
 HEALTH_COLUMNS = ("step", *HEALTH)
@@ -75,6 +79,22 @@ class History:
         """Whether the run reached its last step and said so."""
         reached = int(self.measures.step.iloc[-1]) if self.evaluated else 0
         return self.status == "complete" and reached == self.config.steps
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary that the run's tokens are of: GPT-2's, or the one kept in its folder.
+
+        Raises: `HistoryError` where it is missing.
+        """
+        if self.config.vocabulary == GPT2_VOCABULARY:
+            return gpt2()
+        if self.folder is None:
+            raise HistoryError(f"{self.config.label()}: has no folder, and so no vocabulary")
+        try:
+            return Vocabulary.from_text((self.folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            path = self.folder / VOCABULARY_FILE
+            raise HistoryError(f"{path}: cannot be read ({error})") from error
 
     @property
     def evaluated(self) -> bool:

@@ -12,29 +12,27 @@ from bitnet.recipes import BROKEN, FIX, Arm, arm_names
 from bitnet.runs.history import History, default_runs_dir
 from bitnet.runs.run import Callback, run
 from bitnet.runtime.backend import Backend, choose
+from bitnet.scales import choose_scale
 from bitnet.texts import check_corpus
 
-__all__ = ["PLAN_STEPS", "QUICK_STEPS", "Plan", "execute"]
-
-PLAN_STEPS = 20000  # the brief's question is about this many
-QUICK_STEPS = 160  # a quick look on a CPU: three arms at hidden 256 in under three minutes
-QUICK_EVALUATIONS = 4  # evenly spaced; the first step and the milestones come on top
+__all__ = ["Plan", "execute"]
 
 
 @dataclass(frozen=True)
 class Plan:
     """The parameters of a study, checked and completed; the fields are those of the notebooks.
 
-    `steps=0` means the brief's 20 000 on a GPU and a quick look on a CPU. `arms` and `seeds` are
-    comma-separated texts or lists; an arm is a name from `ARMS` or overrides of one
-    ({"base": "adamw-0.0", "peak_lr": 3e-3}). `eval_every=0` means 20 evaluations a run (4 in a
-    quick look) besides the milestones. A plan only holds what it is to do: nothing is started, set
-    or read until its corpus is loaded or it is executed.
+    `scale` gives every size that is 0: "full" is the brief's, "miniature" a hundredth of its cost,
+    "auto" the first on a GPU and the second on a CPU. `arms` and `seeds` are comma-separated texts
+    or lists; an arm is a name from `ARMS` or overrides of one ({"base": "adamw-0.0", "peak_lr":
+    3e-3}). `order` is that of the training text. `eval_every=0` means 20 evaluations a run besides
+    the milestones. A plan only holds what it is to do: nothing is started, set or read until its
+    corpus is loaded or it is executed.
 
     Raises: `ParameterError`, one line, before any work starts.
     """
 
-    hidden: int = 256
+    hidden: int = 0
     steps: int = 0
     arms: Sequence[Arm] | Arm = (BROKEN, FIX, "adamw-0.0")
     seeds: Sequence[int] | str | int = (0,)
@@ -45,48 +43,45 @@ class Plan:
     strict: bool = False
     eval_every: int = 0
     probe_positions: int = 4096
+    scale: str = "auto"
+    vocabulary: int = 0
+    batch_size: int = 0
+    sequence_length: int = 0
+    order: int = 0
     backend: Backend = field(init=False, repr=False)
-    quick: bool = field(init=False)
     runs: tuple[RunConfig, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         backend = choose(self.device, self.precision, self.strict)
-        steps = checks.integer("steps", self.steps, 0)
-        if 0 < steps < 8:
-            raise checks.ParameterError("steps", steps, "must be 0 (choose for me) or at least 8")
-        quick = steps == 0 and backend.device.type == "cpu"
-        steps = steps or (QUICK_STEPS if quick else PLAN_STEPS)
-        every = checks.integer("eval_every", self.eval_every, 0)
+        scale = choose_scale(self.scale, on_gpu=backend.device.type == "cuda")
+        sizes: dict[str, Any] = {
+            name: checks.integer(name, getattr(self, name), 0) or getattr(scale, name)
+            for name in ("hidden", "steps", "vocabulary", "batch_size", "sequence_length")
+        }
         arms, seeds = arm_names("arms", self.arms), checks.seeds("seeds", self.seeds)
-        shared: dict[str, Any] = {
-            "hidden": self.hidden,
-            "steps": steps,
+        shared = sizes | {
             "corpus": check_corpus(self.corpus),
-            "eval_every": every or (steps // QUICK_EVALUATIONS if quick else 0),
+            "order": self.order,
+            "eval_every": self.eval_every,
             "probe_positions": self.probe_positions,
         }
         runs = tuple(RunConfig(arm, seed=seed, **shared) for seed in seeds for arm in arms)
-        for name, value in {
-            "backend": backend,
-            "quick": quick,
-            "runs": runs,
-            "hidden": runs[0].hidden,
-            "steps": steps,
-            "arms": arms,
-            "seeds": seeds,
-            "device": str(backend.device),
-            "runs_dir": checks.folder("runs_dir", self.runs_dir) or default_runs_dir(),
-        }.items():
+        runs_dir = checks.folder("runs_dir", self.runs_dir) or default_runs_dir()
+        completed = sizes | {
+            "backend": backend, "scale": scale.name, "runs": runs, "arms": arms, "seeds": seeds,
+            "device": str(backend.device), "runs_dir": runs_dir,
+        }  # fmt: skip
+        for name, value in completed.items():
             object.__setattr__(self, name, value)
 
     @property
     def name(self) -> str:
         """A folder name for what comes of this plan."""
-        return f"verify-h{self.hidden}-t{self.steps}"
+        return f"verify-{self.scale}-h{self.hidden}-t{self.steps}"
 
     def load_corpus(self, log: Callable[[str], None] = print) -> Corpus:
         """The text of this plan, tokenised. Raises: `ParameterError` as `load_corpus`."""
-        return load_corpus(self.corpus, log=log)
+        return load_corpus(self.corpus, self.vocabulary, log=log)
 
 
 def execute(

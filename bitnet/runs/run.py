@@ -59,8 +59,12 @@ def run(
     be trained. An interrupt leaves a run that the same call resumes. `checkpoint_every` is in
     updates; 0 lets writing take 2 % of the time.
 
-    Raises: `HistoryError` where the folder cannot be written or was made by a newer version.
+    Raises: `HistoryError` where the folder cannot be written or was made by a newer version,
+    `ParameterError` for a corpus of another vocabulary.
     """
+    if corpus.vocab_size != config.vocabulary:
+        allowed = f"must be that of the corpus, {corpus.vocab_size}"
+        raise ParameterError("vocabulary", config.vocabulary, allowed)
     start_threads()
     identity = config.identity(
         corpus.fingerprint, backend.device.type, backend.precision, backend.strict
@@ -180,7 +184,8 @@ class _Training:
         evaluation = Evaluation(config, self.corpus)
         before = (checkpoint.rows, checkpoint.step, read_manifest(folder)) if checkpoint else ()
         references = evaluation.probe.references
-        with HistoryWriter(folder, config, self._facts(), references, *before) as writer:
+        facts, vocabulary = self._facts(), self.corpus.vocabulary
+        with HistoryWriter(folder, config, facts, references, vocabulary, *before) as writer:
             trainer = Trainer(config, self.corpus, self.backend, evaluation)
             if checkpoint:
                 trainer.restore(checkpoint.step, checkpoint.tensors)

@@ -13,10 +13,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bitnet.config import RunConfig
+from bitnet.config import GPT2_VOCABULARY, RunConfig
 from bitnet.records import Diverged, Record
 from bitnet.runs.checkpoint import put_in_place
-from bitnet.runs.history import FORMAT, HEALTH_COLUMNS, MEASURE_COLUMNS, TRACE_COLUMNS, seal
+from bitnet.runs.history import (
+    FORMAT,
+    HEALTH_COLUMNS,
+    MEASURE_COLUMNS,
+    TRACE_COLUMNS,
+    VOCABULARY_FILE,
+    seal,
+)
+from bitnet.tokenizer import Vocabulary
 
 __all__ = ["HistoryWriter"]
 
@@ -33,7 +41,8 @@ class HistoryWriter:
     an error, after the last step, marks the run complete; an error marks it failed or diverged,
     with its reason, and an interrupt stopped.
 
-    A run that resumes from a checkpoint hands in what it had: `rows`, one an evaluation and each
+    Small vocabularies are kept in the folder, so that the run's text can always be decoded. A run
+    that resumes from a checkpoint hands in what it had: `rows`, one an evaluation and each
     plain JSON, and the `earlier` manifest. What the manifest says of the time, the device and the
     versions is of the last session; all of them stand in its `sessions`, each with the update
     `from_step` after which it began.
@@ -45,11 +54,12 @@ class HistoryWriter:
         config: RunConfig,
         facts: Mapping[str, object],
         references: Mapping[str, float],
+        vocabulary: Vocabulary,
         rows: Sequence[Mapping[str, Any]] = (),
         from_step: int = 0,
         earlier: Mapping[str, Any] | None = None,
     ):
-        self.folder, self.config = folder, config
+        self.folder, self.config, self.vocabulary = folder, config, vocabulary
         self.rows = [dict(row) for row in rows]
         self.last_step = from_step
         self.manifest: dict[str, object] = {
@@ -69,6 +79,8 @@ class HistoryWriter:
 
     def __enter__(self) -> "HistoryWriter":
         self.folder.mkdir(parents=True, exist_ok=True)
+        if VOCABULARY_FILE in self._files():
+            self._write(VOCABULARY_FILE, self.vocabulary.to_text())
         self._write_tables()
         self._write_manifest()
         return self
@@ -96,11 +108,16 @@ class HistoryWriter:
         self.manifest["last_step"] = self.last_step
         self.manifest["ended"] = self.session["ended"] = _now()
         self._write_tables()
-        contents = {name: (self.folder / name).read_bytes() for name in _FILES}
+        contents = {name: (self.folder / name).read_bytes() for name in self._files()}
         self.manifest["files"] = {
             name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
         }
         self._write_manifest()
+
+    def _files(self) -> tuple[str, ...]:
+        """The files whose checksums stand in the manifest; GPT-2's vocabulary is kept elsewhere."""
+        gpt2 = self.config.vocabulary == GPT2_VOCABULARY
+        return _FILES if gpt2 else (*_FILES, VOCABULARY_FILE)
 
     def _write_tables(self) -> None:
         """All tables whole each time: they are some tens of kilobytes, so never half a row."""

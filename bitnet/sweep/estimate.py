@@ -13,6 +13,7 @@ from statistics import mean
 import torch
 
 from bitnet.checks import OneLineError
+from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.evaluation.evaluate import Evaluation
 from bitnet.runs.checkpoint import Cadence
@@ -22,13 +23,16 @@ from bitnet.schedule import evaluation_steps
 from bitnet.sweep.job import Job
 from bitnet.train import Trainer
 
-__all__ = ["EstimateError", "Speed", "duration", "measure_speed", "time_left"]
+__all__ = ["EstimateError", "Size", "Speed", "duration", "measure_speed", "size", "time_left"]
 
 # Timed without an evaluation, after as many with one and as many to warm up; a record comes after
 # each of the three.
 UPDATES = 10
 TIMED_STEPS = 1000  # of the run that is timed; only its first 30 updates are made
 WAIT_SECONDS = 300.0  # for the slowest worker to be ready
+
+
+Size = tuple[int, int, int, int]
 
 
 class EstimateError(OneLineError, RuntimeError):
@@ -58,6 +62,11 @@ class Speed:
         return self.start + training * (1 + Cadence.share)
 
 
+def size(config: RunConfig) -> Size:
+    """What decides the time of an update: hidden, vocabulary, batch size, sequence length."""
+    return config.hidden, config.vocabulary, config.batch_size, config.sequence_length
+
+
 def time_left(running: Sequence[float], waiting: Sequence[float], workers: int) -> float:
     """Seconds until all is done, where each free worker takes the next of those waiting."""
     free = [*running, *[0.0] * (workers - len(running))]
@@ -80,26 +89,26 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def measure_speed(jobs: Sequence[Job], devices: Sequence[str]) -> dict[int, Speed]:
-    """The speed at each hidden size of `jobs`, measured in a process for each device at once.
+def measure_speed(jobs: Sequence[Job], devices: Sequence[str]) -> dict[Size, Speed]:
+    """The speed at each size of `jobs`, measured in a process for each device at once.
 
     Nothing is written but the token cache. Raises: `EstimateError`.
     """
-    by_hidden = {job.config.hidden: job for job in reversed(jobs)}
+    by_size = {size(job.config): job for job in reversed(jobs)}
     context = get_context("spawn")
     together = context.Barrier(len(devices))
-    speeds: dict[int, Speed] = {}
+    speeds: dict[Size, Speed] = {}
     try:
         with ProcessPoolExecutor(len(devices), context, _join, (together,)) as pool:
             began, start = time.time(), 0.0
-            for hidden, job in sorted(by_hidden.items()):
+            for at, job in sorted(by_size.items()):
                 # Each process waits for the others before it measures, so none gets two of these.
                 tasks = [pool.submit(_time, replace(job, device=device)) for device in devices]
                 update, evaluation, ready = (
                     list(column) for column in zip(*[task.result() for task in tasks], strict=True)
                 )
                 start = start or max(ready) - began  # with the imports, which later sizes find done
-                speeds[hidden] = Speed(mean(update), max(0.0, mean(evaluation)), start)
+                speeds[at] = Speed(mean(update), max(0.0, mean(evaluation)), start)
     except (BrokenProcessPool, RuntimeError) as error:
         problem = f"the speed could not be measured ({type(error).__name__}: {error})"
         raise EstimateError(problem) from error
@@ -119,8 +128,8 @@ def _time(job: Job) -> tuple[float, float, float]:
     torch.set_num_threads(job.threads)
     start_threads()
     config = replace(job.config, steps=TIMED_STEPS, eval_every=2 * UPDATES)
-    corpus = load_corpus(config.corpus, log=lambda line: None)
-    backend = choose(job.device, job.precision)
+    corpus = load_corpus(config.corpus, config.vocabulary, log=lambda line: None)
+    backend = choose(job.device, job.precision, job.strict)
     records = iter(Trainer(config, corpus, backend, Evaluation(config, corpus)))
     ready = time.time()
     assert _together is not None

@@ -18,6 +18,7 @@ from bitnet.runs.checkpoint import saved_steps
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.run import run
 from bitnet.runtime.backend import choose
+from bitnet.scales import scale_of
 from bitnet.sweep.notebook import execute_notebook
 
 __all__ = ["STOPPED", "Event", "Job", "Outcome", "Report", "Train", "perform", "train_job"]
@@ -28,13 +29,15 @@ STOPPED = "stopped"
 class Event(TypedDict, total=False):
     """What a worker reports: `event` is started, progress, log or ended.
 
-    Of progress there are the `step` and the `loss` of its batch (nats); of log a `line`; of ended
-    the `reason` why the job was not done, or "".
+    Of progress there are the `step`, the `loss` of its batch (nats), and whether the run was
+    `evaluated` there, which its folder then has; of log a `line`; of ended the `reason` why the job
+    was not done, or "".
     """
 
     event: str
     step: int
     loss: float
+    evaluated: bool
     line: str
     reason: str
 
@@ -56,7 +59,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """One run and how to do it: `device` and `precision` as `choose` takes them.
+    """One run and how to do it: `device`, `precision` and `strict` as `choose` takes them.
 
     `identity` is the name of the run's folder in `runs_dir`; `threads` is that of torch.
     """
@@ -66,6 +69,7 @@ class Job:
     runs_dir: Path
     device: str = "cpu"
     precision: str = "float32"
+    strict: bool = False
     threads: int = 1
     notebook: Path | None = None
 
@@ -98,15 +102,21 @@ class Job:
         assert self.notebook is not None
         config, runs_dir = self.config, self.runs_dir.resolve()
         return {
+            "scale": scale.name if (scale := scale_of(config)) else "full",
             "hidden": config.hidden,
             "steps": config.steps,
+            "vocabulary": config.vocabulary,
+            "batch_size": config.batch_size,
+            "sequence_length": config.sequence_length,
             "arms": config.arm,
             "seeds": str(config.seed),
+            "order": config.order,
             "corpus": config.corpus,
             "eval_every": config.eval_every,
             "probe_positions": config.probe_positions,
             "device": self.device,
             "precision": self.precision,
+            "strict": self.strict,
             "runs_dir": str(runs_dir),
             "report_dir": str(runs_dir / "reports" / self.notebook.stem / self.identity),
         }
@@ -167,10 +177,14 @@ def train_job(job: Job, report: Report) -> None:
         report({"event": "log", "line": line})
 
     def progress(_: RunConfig, record: Record) -> None:
-        report({"event": "progress", "step": record.step, "loss": record.loss})
+        evaluated = bool(record.measures)
+        report({
+            "event": "progress", "step": record.step, "loss": record.loss, "evaluated": evaluated,
+        })  # fmt: skip
 
-    corpus, backend = load_corpus(job.config.corpus, log=log), choose(job.device, job.precision)
-    history = run(job.config, corpus, job.runs_dir, backend, [progress], log)
+    config, backend = job.config, choose(job.device, job.precision, job.strict)
+    corpus = load_corpus(config.corpus, config.vocabulary, log=log)
+    history = run(config, corpus, job.runs_dir, backend, [progress], log)
     if job.notebook and history.complete and not job.executed.exists():
         execute_notebook(job.notebook, job.executed, job.parameters())
 

@@ -69,12 +69,10 @@ class Pool:
         Ctrl-C stops the jobs at work and is raised again when they have said so; a second one kills
         them. The death of this process stops them too.
         """
-        try:
-            asyncio.run(self._run(jobs, listen, finish))
-        except ExceptionGroup as errors:  # of the two functions; the first is enough
-            raise errors.exceptions[0] from None
+        asyncio.run(self.work(jobs, listen, finish))
 
-    async def _run(self, jobs: Sequence[Job], listen: Listen, finish: Finish) -> None:
+    async def work(self, jobs: Sequence[Job], listen: Listen, finish: Finish) -> None:
+        """As `run`, on the event loop of the caller; to cancel it stops the jobs at work."""
         free: asyncio.Queue[str] = asyncio.Queue()
         for device in self.devices:
             free.put_nowait(device)
@@ -84,9 +82,12 @@ class Pool:
             finish(job, await self._attempts(replace(job, device=device), listen))
             free.put_nowait(device)
 
-        async with asyncio.TaskGroup() as tasks:
-            for job in jobs:
-                tasks.create_task(do(job))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for job in jobs:
+                    tasks.create_task(do(job))
+        except ExceptionGroup as errors:  # of the two functions; the first is enough
+            raise errors.exceptions[0] from None
 
     async def _attempts(self, job: Job, listen: Listen) -> str:
         """Do a job in a process, and again in another if the first died without its last words."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -12,19 +13,34 @@ from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import default_runs_dir
-from bitnet.sweep.estimate import Speed, duration, measure_speed, time_left
+from bitnet.scales import FULL, SCALES, scale_of
+from bitnet.sweep.estimate import duration, measure_speed, size, time_left
 from bitnet.sweep.here import Here
-from bitnet.sweep.job import Job, Outcome
+from bitnet.sweep.job import Event, Job, Outcome
 from bitnet.sweep.notebook import check_notebook
-from bitnet.sweep.pool import Pool
+from bitnet.sweep.pool import Finish, Pool
 from bitnet.sweep.ray import RayCluster
 from bitnet.sweep.table import SweepTable
 
-__all__ = ["ENGINES", "Engine", "Runner", "failures"]
+__all__ = ["ENGINES", "FINISHED", "Engine", "Runner", "Watch", "failures"]
 
 Engine = Here | Pool | RayCluster
 ENGINES: Mapping[str, Callable[..., Engine]] = {"pool": Pool, "ray": RayCluster.connect}
 FINISHED = ("complete", "diverged")  # nothing is left to do
+# Parameters that a notebook need not have while its plan makes of them what the run has: the sizes
+# of its scale, and the others as they are by default.
+SIZES = ("vocabulary", "batch_size", "sequence_length")
+DEFAULTS = ("eval_every", "probe_positions", "order")
+
+
+class Watch(Protocol):
+    """Who is told what becomes of the jobs: what workers report, and how each ended or was found.
+
+    `state` is the word for how it ended, if it is not the status of the outcome.
+    """
+
+    def listen(self, job: Job, event: Event) -> None: ...
+    def finish(self, job: Job, outcome: Outcome, state: str = "") -> None: ...
 
 
 @dataclass
@@ -43,25 +59,29 @@ class Runner:
         engine_for: Callable[[int], Engine],
         runs_dir: str | Path = "",
         console: Console | None = None,
+        strict: bool = False,
     ) -> "Runner":
         """Check everything, get the corpora, and look at what is there; no run is begun.
 
-        `engine_for` gives the engine for so many jobs. `runs_dir` is as in a `Plan`. Raises:
-        `ParameterError`, one line, for a wrong value and for a corpus that cannot be had.
+        `engine_for` gives the engine for so many jobs. `runs_dir` and `strict` are as in a `Plan`.
+        Raises: `ParameterError`, one line, for a wrong value and for a corpus that cannot be had.
         """
         folder = checks.folder("runs_dir", runs_dir) or default_runs_dir()
         _check_notebook(grid)
         console = console or Console(highlight=False)
-        names = dict.fromkeys(run.corpus for run in grid.runs)
-        corpora = {name: load_corpus(name, log=console.print).fingerprint for name in names}
         engine = engine_for(len(grid.runs))
+        texts = dict.fromkeys((run.corpus, run.vocabulary) for run in grid.runs)
+        prints = {text: load_corpus(*text, log=console.print).fingerprint for text in texts}
         jobs = [
             Job(
                 config=run,
-                identity=run.identity(corpora[run.corpus], engine.kind, engine.precision),
+                identity=run.identity(
+                    prints[run.corpus, run.vocabulary], engine.kind, engine.precision, strict
+                ),
                 runs_dir=folder.absolute(),
                 device=engine.kind,
                 precision=engine.precision,
+                strict=strict,
                 threads=engine.threads,
                 notebook=grid.notebook,
             )
@@ -80,49 +100,66 @@ class Runner:
         A job that fails does not stop the others.
         """
         self._print(f"{self._title()}: {self.engine}.")
-        outcomes = dict(self.found)
         with SweepTable(self.jobs, self.engine.workers, self.console) as table:
-            for job in self.jobs:
-                found = outcomes[job.identity]
-                if found.status in FINISHED:
-                    table.finish(job, found, "loaded" if found.status == "complete" else "")
-
-            def finish(job: Job, reason: str) -> None:
-                outcomes[job.identity] = job.ended(reason)
-                table.finish(job, outcomes[job.identity])
-
+            outcomes, finish = self._watched_by(table)
             self.engine.run(self.pending, table.listen, finish)
         return [(job, outcomes[job.identity]) for job in self.jobs]
+
+    async def work(self, watch: Watch) -> list[tuple[Job, Outcome]]:
+        """As `run`, on the event loop of the caller and with another watch; needs a `Pool`."""
+        assert isinstance(self.engine, Pool)
+        outcomes, finish = self._watched_by(watch)
+        await self.engine.work(self.pending, watch.listen, finish)
+        return [(job, outcomes[job.identity]) for job in self.jobs]
+
+    def _watched_by(self, watch: Watch) -> tuple[dict[str, Outcome], Finish]:
+        """The outcomes by identity, which the second, an engine's `finish`, completes."""
+        outcomes = dict(self.found)
+        for job in self.jobs:
+            found = outcomes[job.identity]
+            if found.status in FINISHED:
+                watch.finish(job, found, "loaded" if found.status == "complete" else "")
+
+        def finish(job: Job, reason: str) -> None:
+            outcomes[job.identity] = job.ended(reason)
+            watch.finish(job, outcomes[job.identity])
+
+        return outcomes, finish
 
     def dry_run(self) -> None:
         """Print what is there and how long the rest takes, by a measurement; no run is begun."""
         self.console.print(self._table())
+        for line in self.estimate():
+            self._print(line)
+
+    def estimate(self) -> list[str]:
+        """How long the rest takes, in lines: measured now, with as many at once as it will have.
+
+        Raises: `EstimateError`.
+        """
         pending, engine = self.pending, self.engine
         if not pending:
-            self._print("Nothing is left to do.")
-            return
+            return ["Nothing is left to do."]
         here = engine
         if isinstance(here, RayCluster):  # of a cluster only this machine can be measured
             here = Pool(len(self.jobs), None, "cpu" if engine.kind == "cpu" else "auto")
-        self._print(f"Measuring ({len(here.devices)} at once) ...")
         speeds = measure_speed(pending, here.devices)
-        for hidden, speed in speeds.items():
-            self._print(f"hidden {hidden}: {speed}")
-        self._print(self._estimate(speeds))
-        self._print(
-            f"Measured just now on this machine: {len(here.devices)} processes at once, "
-            f"{here.threads} thread(s) each, 10 updates and one evaluation at each hidden size "
-            "after a warm-up. Checkpoints are counted in; notebooks, and whatever else the "
-            "machine does later, are not."
-        )
-
-    def _estimate(self, speeds: Mapping[int, Speed]) -> str:
-        pending = self.pending
         seconds = [
-            speeds[job.config.hidden].seconds(job, self.found[job.identity].step) for job in pending
+            speeds[size(job.config)].seconds(job, self.found[job.identity].step) for job in pending
         ]
-        total = duration(time_left([], seconds, self.engine.workers))
-        return f"About {total} for {len(pending)} of {len(self.jobs)} runs: {self.engine}."
+        total = duration(time_left([], seconds, engine.workers))
+        configs = {size(job.config): job.config for job in pending}
+        return [
+            f"About {total} for {len(pending)} of {len(self.jobs)} runs: {engine}.",
+            *(
+                f"Hidden {c.hidden}, {c.vocabulary} tokens: {speeds[at]}"
+                for at, c in configs.items()
+            ),
+            f"Measured just now on this machine: {len(here.devices)} processes at once, "
+            f"{here.threads} thread(s) each, 10 updates and one evaluation at each size "
+            "after a warm-up. Checkpoints are counted in; notebooks, and whatever else the "
+            "machine does later, are not.",
+        ]
 
     def _table(self) -> Table:
         table = Table(title=self._title(), title_justify="left")
@@ -149,9 +186,13 @@ def _check_notebook(grid: Grid) -> None:
     if not grid.notebook:
         return
     known = check_notebook(grid.notebook)
-    for name in {"eval_every", "probe_positions"} - known:
-        for run in grid.runs:
-            if getattr(run, name) != getattr(RunConfig, name):
+    for run in grid.runs:
+        # Not told a scale, a notebook has that of the machine.
+        scales = [scale_of(run) or FULL] if "scale" in known else SCALES.values()
+        untold = {name: {getattr(scale, name) for scale in scales} for name in SIZES}
+        untold |= {name: {getattr(RunConfig, name)} for name in DEFAULTS}
+        for name, values in untold.items():
+            if name not in known and values != {getattr(run, name)}:
                 allowed = f"{grid.notebook.name} has no such parameter, and would train another run"
                 raise checks.ParameterError(name, getattr(run, name), allowed)
 

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from bitnet.config import RunConfig
+from bitnet.runs.history import History, HistoryError
 from bitnet.sweep.estimate import duration, time_left
 from bitnet.sweep.job import Event, Job, Outcome
 
@@ -29,13 +31,17 @@ NOT_URGENT = ("waiting", "complete", "loaded")  # left out first where a termina
 
 @dataclass
 class Row:
-    """A job in the table; `first` and `last` are the (seconds, step) that give its speed."""
+    """A job in the table; `first` and `last` are the (seconds, step) that give its speed.
+
+    `model` says in words what the last evaluation found.
+    """
 
     job: Job
     state: str = "waiting"
     step: int = 0
     loss: float | None = None
     reason: str = ""
+    model: str = ""
     first: tuple[float, int] | None = None
     last: tuple[float, int] | None = None
 
@@ -59,9 +65,26 @@ class Row:
             f"[{style}]{self.state}[/]" if style else self.state,
             f"{self.step} of {config.steps}",
             "" if self.loss is None else f"{self.loss:.2f}",
+            self.model,
             f"{speed:.1f}" if speed else "",
             duration((config.steps - self.step) / speed) if speed else "",
         ]
+
+
+def _found(job: Job) -> str:
+    """What the newest evaluation of a run says, such as "dead" or "diverse, 99 distinct tokens"."""
+    try:
+        history = History.load(job.runs_dir / job.identity)
+    except HistoryError:
+        return ""
+    state = history.states.iloc[-1]
+    tokens = int(history.measures.unique_tokens.iloc[-1])
+    return state if state == "dead" else f"{state}, {tokens} distinct token{'s' * (tokens != 1)}"
+
+
+def _cost(config: RunConfig) -> int:
+    """What an update costs, in no unit: most of it is embedding and head."""
+    return config.hidden * config.vocabulary * config.batch_size * config.sequence_length
 
 
 class SweepTable:
@@ -100,6 +123,8 @@ class SweepTable:
             row.step, row.loss = event["step"], event["loss"]
             row.last = (self.clock(), row.step)
             row.first = row.first or row.last
+            if event["evaluated"]:
+                row.model = _found(job)
             if self.clock() - self.last_line >= LINE_SECONDS:
                 self._line(row)
         else:
@@ -115,16 +140,14 @@ class SweepTable:
 
     def seconds_left(self) -> float | None:
         """The time that is left for all jobs; None before it can be known."""
-        speeds = {row.job.config.hidden: row.speed for row in self.rows.values() if row.speed}
+        speeds = {_cost(row.job.config): row.speed for row in self.rows.values() if row.speed}
         if not speeds:
             return None
 
         def seconds(row: Row) -> float:
-            size = row.job.config.hidden
-            nearest = min(speeds, key=lambda other: abs(other - size))
-            # The cost of an update grows about as the hidden size: most of it is embedding and
-            # head.
-            speed = row.speed or (speeds[nearest] or 1.0) * nearest / size
+            cost = _cost(row.job.config)
+            nearest = min(speeds, key=lambda other: abs(other - cost))
+            speed = row.speed or (speeds[nearest] or 1.0) * nearest / cost
             return (row.job.config.steps - row.step) / speed
 
         running = [seconds(row) for row in self.rows.values() if row.state == "training"]
@@ -148,8 +171,9 @@ class SweepTable:
         several = len({row.job.config.corpus for row in self.rows.values()}) > 1
         for column in ("arm", *(["corpus"] if several else [])):
             table.add_column(column, overflow="fold")
-        for column in ("hidden", "seed", "state", "step", "loss", "steps/s", "time left"):
-            justify: Literal["left", "right"] = "left" if column == "state" else "right"
+        for column in ("hidden", "seed", "run", "step", "loss", "model", "steps/s", "time left"):
+            left_side = column in ("run", "model")
+            justify: Literal["left", "right"] = "left" if left_side else "right"
             table.add_column(column, justify=justify, no_wrap=True)
         for row in rows:
             table.add_row(*row.cells(several))
@@ -162,7 +186,7 @@ class SweepTable:
         self.last_line = self.clock()
         at = ""
         if row.state == "training" and row.loss is not None:
-            at = f", step {row.step}, loss {row.loss:.2f}"
+            at = f", step {row.step}, loss {row.loss:.2f}{f', {row.model}' if row.model else ''}"
         reason = f" ({row.reason})" if row.reason else ""
         self._print(f"{row.job.config.label()}: {row.state}{at}{reason}. {self.summary()}")
 

@@ -5,13 +5,14 @@ import pytest
 from bitnet import History
 from bitnet.analysis.assessment import (
     FAILS_BAR,
+    NO_PLAN,
     PLAN_LENGTH,
     WORKS_BAR,
     assess,
     collapsed_by_the_switch,
     last_quarter,
 )
-from tests.support.histories import DEAD, HEALTHY, ONE_TOKEN, REFERENCES, history
+from tests.support.histories import DEAD, HEALTHY, MINIATURE, ONE_TOKEN, REFERENCES, history
 
 
 def passed(run):
@@ -46,13 +47,39 @@ def test_the_outcome_is_that_of_the_checks(run, outcome):
     assessment = assess(run)
     assert assessment.outcome == outcome
     config = run.config
-    facts = (assessment.arm, assessment.hidden, assessment.seed, assessment.steps)
-    assert facts == (config.arm, config.hidden, config.seed, config.steps)
+    shared = ("arm", "hidden", "seed", "steps", "vocabulary", "order")
+    facts = [getattr(assessment, name) for name in shared]
+    assert facts == [getattr(config, name) for name in shared]
+    assert assessment.scale == "full"
+    assert assessment.full_length is (config.steps == 20_000)
 
 
 def test_a_short_run_fails_the_check_of_its_length_only():
     short = passed(history("l2-0.0", steps=5000))
     assert [name for name, found in short.items() if not found] == [PLAN_LENGTH]
+
+
+@pytest.mark.parametrize(
+    ("named", "scale", "full_length", "detail"),
+    [
+        (MINIATURE, "miniature", True, "6000 of 6000 steps"),
+        (MINIATURE | {"order": 2, "hidden": 128}, "miniature", True, "6000 of 6000 steps"),
+        (MINIATURE | {"steps": 600}, "miniature", False, "600 of 6000 steps"),
+        ({"steps": 6000}, "full", False, "6000 of 20000 steps"),
+        ({"steps": 40_000}, "full", True, "40000 of 20000 steps"),
+        ({"vocabulary": 4096}, "none", False, NO_PLAN),
+        (MINIATURE | {"batch_size": 4}, "none", False, NO_PLAN),
+        ({"sequence_length": 64}, "none", False, NO_PLAN),
+    ],
+    ids=str,
+)
+def test_a_run_is_as_long_as_the_plan_of_its_own_scale(named, scale, full_length, detail):
+    assessment = assess(history("l2-0.0", **named))
+    assert (assessment.scale, assessment.full_length) == (scale, full_length)
+    (length,) = (check for check in assessment.checks if check.name == PLAN_LENGTH)
+    assert length.passed is full_length
+    assert detail in length.reason
+    assert assessment.outcome == "passes"  # its length is another matter
 
 
 @pytest.mark.parametrize(

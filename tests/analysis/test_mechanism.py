@@ -19,6 +19,7 @@ from bitnet.recipes import recipe as of_arm
 from bitnet.runs.run import run
 from bitnet.runtime.backend import choose
 from bitnet.schedule import learning_rate, weight_decay
+from tests.support.corpus import VOCABULARY
 
 WEIGHT = torch.tensor([[2.0, -1.0, 0.3, -0.1], [0.02, -1e-3, 0.0, 0.7]])
 
@@ -134,6 +135,7 @@ def runs(corpus, shared_runs):
         "steps": 360,
         "eval_every": 30,
         "probe_positions": 62,
+        "vocabulary": VOCABULARY,
     }
     arms = ("l2-0.1", "adamw-0.0", "l2-blocks-0.0")
     return {arm: run(RunConfig(arm, **sizes), corpus, shared_runs, cpu) for arm in arms}

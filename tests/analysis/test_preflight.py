@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from bitnet import Corpus, RunConfig, preflight
+from tests.support.corpus import made_up_vocabulary
 
 TOKENS = 764_459  # of the sample of Wikipedia, of which 688 683 are for training
 
 
 @pytest.fixture(scope="module")
 def text():
-    return Corpus("zeros", np.zeros(TOKENS, dtype=np.uint16), "zeros", 50257)
+    return Corpus.from_stream("zeros", np.zeros(TOKENS, dtype=np.uint16), "zeros")
 
 
 @pytest.fixture
@@ -36,6 +37,28 @@ def test_preflight_of_a_quick_look(subjects):
         [RunConfig(arm, steps=200) for arm in ("l2-0.05", "l2-0.0", "adamw-0.0")], "warning"
     )
     assert warnings == {"length", "schedule", "coupled decay"}
+
+
+def test_preflight_of_the_miniature(text):
+    """Its length is that of its own plan; 6000 steps of the brief's size are short."""
+    sizes = {"hidden": 64, "vocabulary": 4096, "batch_size": 8}
+    whole, cut = (RunConfig("l2-0.0", steps=steps, **sizes) for steps in (6000, 600))
+    assert not {"length", "scale"} & {f.subject for f in preflight([whole], text)}
+    for run, plan in ((cut, 6000), (RunConfig("l2-0.0", steps=6000), 20_000)):
+        (found,) = (f for f in preflight([run], text) if f.subject == "length")
+        assert found.level == "warning"
+        assert found.message.startswith(f"{run.steps} of the plan's {plan} steps: ")
+
+
+@pytest.mark.parametrize(
+    "change", [{"vocabulary": 4096}, {"batch_size": 8}, {"sequence_length": 64}], ids=str
+)
+def test_preflight_where_no_plan_is_registered(text, change):
+    findings = preflight([RunConfig("l2-0.0", **change)], text)
+    (found,) = (f for f in findings if f.subject == "scale")
+    assert found.level == "warning"
+    assert found.message.startswith("no plan is registered for this vocabulary and batch: ")
+    assert "length" not in {f.subject for f in findings}
 
 
 def test_preflight_of_a_sound_plan_has_only_the_coupled_decay_to_warn_of(subjects):
@@ -71,5 +94,6 @@ def test_an_arm_by_its_overrides_is_judged_by_its_recipe(subjects):
 
 
 def test_a_small_vocabulary_is_not_warned_of_the_coupled_decay():
-    small = Corpus("small", np.zeros(TOKENS, dtype=np.uint16), "small", 1000)
+    zeros, words = np.zeros(TOKENS, dtype=np.uint16), made_up_vocabulary(1000)
+    small = Corpus.from_stream("small", zeros, "small", words)
     assert "coupled decay" not in {f.subject for f in preflight([RunConfig("l2-0.0")], small)}

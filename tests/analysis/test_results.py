@@ -49,17 +49,25 @@ def repeated(history, folder, changed):
     weights = history.health.to_dict("records")
     rows = zip(history.rows(), weights, history.snapshots, strict=True)
     with HistoryWriter(
-        folder, history.config, facts(history, **changed), history.references
+        folder, history.config, facts(history, **changed), history.references, history.vocabulary
     ) as writer:
         for row, health, said in rows:
             writer(Record(int(row["step"]), row["loss"], row["lr"], row["wd"], row, health, said))
 
 
+def begun(history, runs):
+    """The same run in another runs folder, as if it had been stopped at once."""
+    with HistoryWriter(
+        runs / history.folder.name, history.config, facts(history), history.references,
+        history.vocabulary,
+    ):  # fmt: skip
+        pass
+
+
 def test_finished_runs_are_collected_without_their_weights_and_never_replaced(tiny_runs, tmp_path):
     whole, cut = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.05", 0]
     (tmp_path / "results").mkdir()
-    with HistoryWriter(tmp_path / "cut" / cut.folder.name, cut.config, facts(cut), cut.references):
-        pass
+    begun(cut, tmp_path / "cut")
     grid = Grid((whole.config, cut.config))
     assert collect(grid, tmp_path / "cut", tmp_path / "results") == []
     assert collect(grid, whole.folder.parent, tmp_path / "results") == [
@@ -70,7 +78,7 @@ def test_finished_runs_are_collected_without_their_weights_and_never_replaced(ti
         path for path in (tmp_path / "results").iterdir() if path.name == whole.folder.name
     )
     assert sorted(path.name for path in copied.iterdir()) == [
-        "health.csv", "manifest.json", "measures.csv", "snapshots.jsonl", "trace.csv"
+        "health.csv", "manifest.json", "measures.csv", "merges.txt", "snapshots.jsonl", "trace.csv"
     ]  # fmt: skip
     assert load_results(tmp_path / "results")[0].complete
     assert collect(grid, whole.folder.parent, tmp_path / "results") == []
@@ -114,8 +122,7 @@ def test_a_survey_says_of_every_run_of_a_plan_what_was_found(tiny_runs, tmp_path
     for history in (whole, spoiled):
         shutil.copytree(history.folder, tmp_path / history.folder.name)
     (tmp_path / spoiled.folder.name / "trace.csv").write_text("not what it was")
-    with HistoryWriter(tmp_path / cut.folder.name, cut.config, facts(cut), cut.references):
-        pass
+    begun(cut, tmp_path)
     runs = (whole.config, cut.config, spoiled.config, replace(whole.config, seed=1))
     histories, table = survey(Grid(runs), tmp_path)
     assert [h.config for h in histories] == [whole.config, cut.config]
@@ -124,6 +131,21 @@ def test_a_survey_says_of_every_run_of_a_plan_what_was_found(tiny_runs, tmp_path
     assert table.found[2].startswith("damaged: ")
     assert "trace.csv does not match its checksum" in table.found[2]
     assert table.found[3] == "missing"
+
+
+def test_a_damaged_run_of_another_order_is_not_taken_for_the_one_that_is_missing(
+    tiny_runs, tmp_path
+):
+    whole = tiny_runs["l2-0.05", 0]
+    shutil.copytree(whole.folder, tmp_path / whole.folder.name)
+    missing = tiny_runs["l2-0.0", 0].config
+    other = tmp_path / replace(missing, order=3).identity("text", "cpu")
+    other.mkdir()
+    (other / "manifest.json").write_text("{")
+    assert survey(Grid((whole.config, missing)), tmp_path)[1].found.tolist() == [
+        "complete",
+        "missing",
+    ]
 
 
 def test_a_folder_without_a_run_of_the_plan_is_one_line(tmp_path):

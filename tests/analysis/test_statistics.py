@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 from bitnet import History, RunConfig
-from bitnet.analysis.statistics import bootstrap_interval, paired_differences, recovery
+from bitnet.analysis.statistics import (
+    bootstrap_interval,
+    final_intervals,
+    paired_differences,
+    recovery,
+)
 from bitnet.schedule import evaluation_steps
 from tests.support.histories import DEAD, HEALTHY, REFERENCES
 from tests.support.histories import history as constant_history
@@ -69,6 +74,27 @@ def test_differences_are_paired_by_seed():
     assert back["l2-0.05 minus l2-0.0"] == pytest.approx(10 / 3)
 
 
+def test_differences_are_paired_by_order_too():
+    losses = {0: (5.0, 9.0), 1: (6.0, 9.5), 2: (5.5, 8.0)}
+    histories = [
+        ended(arm, 0, pair[i], order=order)
+        for i, arm in enumerate(("l2-0.0", "l2-0.05"))
+        for order, pair in losses.items()
+    ]
+    row = compared(histories)
+    assert (row["each"], row["pairs"]) == ("-4, -3.5, -2.5", 3)
+
+
+def test_intervals_are_over_seeds_and_orders_and_each_vocabulary_has_its_own():
+    histories = [
+        ended("l2-0.0", 1, 5.0), ended("l2-0.0", 0, 6.0), ended("l2-0.0", 0, 7.0, order=1),
+        ended("l2-0.0", 0, 1.0, vocabulary=4096), ended("l2-0.0", 0, 2.0, corpus="wikitext-2"),
+    ]  # fmt: skip
+    table = final_intervals(histories, "val_loss")
+    assert table["each"].tolist() == [[6.0, 7.0, 5.0], [1.0], [2.0]]
+    assert table.seeds.tolist() == [3, 1, 1]
+
+
 def test_differences_of_both_signs_are_said_to_be():
     histories = [
         ended("l2-0.0", 0, 5.0),
@@ -91,6 +117,8 @@ def test_runs_without_a_partner_of_the_same_setting_are_left_out():
         ended("l2-0.0", 3, 1.0, hidden=512), ended("l2-0.05", 3, 9.0, hidden=256),
         ended("l2-0.0", 4, 1.0, steps=2000), ended("l2-0.05", 4, 9.0),
         ended("l2-0.0", 5, 1.0, corpus="wikitext-2"), ended("l2-0.05", 5, 9.0),
+        ended("l2-0.0", 6, 1.0, order=1), ended("l2-0.05", 6, 9.0),
+        ended("l2-0.0", 7, 1.0, vocabulary=4096), ended("l2-0.05", 7, 9.0),
         ended("adamw-0.0", 0, 1.0),  # another arm
     ]  # fmt: skip
     assert compared(pair + alone)["each"] == "-1"

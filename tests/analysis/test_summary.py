@@ -55,7 +55,7 @@ def test_the_summary_names_runs_verdicts_hypotheses_and_what_is_missing(tiny_run
     done, other = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.05", 0]
     text = summary(Grid((done.config, other.config)), [done])
     lines = text.splitlines()
-    assert "- l2-0.05, hidden 8, 40 steps, seed 0" in lines
+    assert "- l2-0.05, hidden 8, vocabulary 2048, 40 steps, seed 0" in lines
     assert len(rows_of(text, "| `l2-0.0` | 8 | 40 | 0 | ")) == 1
     assert len([line for line in lines if "**inconclusive**" in line]) == 2
     assert len([line for line in lines if "**not known**" in line]) >= 4

@@ -4,7 +4,15 @@ import pytest
 
 from bitnet import History, judge
 from bitnet.analysis.assessment import assess
-from tests.support.histories import BROKEN, DEAD, HEALTHY, ONE_TOKEN, REFERENCES, history
+from tests.support.histories import (
+    BROKEN,
+    DEAD,
+    HEALTHY,
+    MINIATURE,
+    ONE_TOKEN,
+    REFERENCES,
+    history,
+)
 
 
 def test_a_healthy_fix_beside_a_dead_control_works():
@@ -131,6 +139,57 @@ def test_a_control_that_is_shorter_than_the_fix_shows_no_disease():
     verdict = judge([history("l2-0.05", steps=160, stage1=DEAD, stage2=DEAD), history("l2-0.0")])
     assert verdict.answer == "inconclusive"
     assert "not trained beside it" in verdict.reason
+
+
+def dead(arm, **named):
+    return history(arm, stage1=DEAD, stage2=DEAD, **named)
+
+
+def test_the_miniature_is_judged_by_its_own_plan():
+    verdict = judge([dead("l2-0.05", **MINIATURE), history("l2-0.0", **MINIATURE)])
+    assert (verdict.answer, verdict.scale) == ("works", "miniature")
+    assert verdict.to_dict()["scale"] == "miniature"
+    refuted = judge([dead("l2-0.05", **MINIATURE), dead("l2-0.0", **MINIATURE)])
+    assert (refuted.answer, refuted.scale) == ("does not work", "miniature")
+    short = {**MINIATURE, "steps": 600}
+    pointing = judge([dead("l2-0.05", **short), history("l2-0.0", **short)])
+    assert (pointing.answer, pointing.indication) == ("inconclusive", "works")
+    assert pointing.reason.startswith("600 of the plan's 6000 steps were trained, so nothing")
+
+
+def test_6000_steps_decide_the_miniature_and_nothing_at_full_size():
+    verdict = judge([dead("l2-0.05", steps=6000), history("l2-0.0", steps=6000)])
+    assert (verdict.answer, verdict.indication) == ("inconclusive", "works")
+    assert verdict.scale == "full"
+    assert "6000 of the plan's 20000" in verdict.reason
+
+
+@pytest.mark.parametrize("change", [{"vocabulary": 2048}, {"batch_size": 16}], ids=str)
+def test_where_no_plan_is_registered_nothing_is_decided(change):
+    for fix, said in ((history, "works"), (dead, "does not work")):
+        verdict = judge([dead("l2-0.05", **change), fix("l2-0.0", **change), history("adamw-0.0")])
+        assert (verdict.answer, verdict.indication) == ("inconclusive", said)
+        assert verdict.reason.startswith("No plan is registered for this vocabulary and batch, so")
+    assert verdict.scale == "none, full"
+
+
+@pytest.mark.parametrize(
+    "change", [MINIATURE, {"vocabulary": 4096}, {"batch_size": 8}, {"vocabulary": 2048}], ids=str
+)
+def test_a_control_of_another_scale_or_vocabulary_shows_no_disease(change):
+    verdict = judge([dead("l2-0.05", **change), history("l2-0.0")])
+    assert verdict.answer == "inconclusive"
+    assert "was not trained beside it" in verdict.reason
+
+
+def test_a_planned_order_that_was_not_trained_is_missing():
+    runs = [BROKEN, history("l2-0.0")]
+    other = history("l2-0.0", order=1).config
+    verdict = judge(runs, [*(run.config for run in runs), other])
+    assert verdict.answer == "inconclusive"
+    assert (
+        "the plan still lacks l2-0.0, hidden 256, 20000 steps, seed 0, order 1." in verdict.reason
+    )
 
 
 def test_sub_answers():

@@ -165,6 +165,11 @@ class Lab:
         self.page.keyboard.press("Control+b")  # the file browser takes a quarter of the width
         self.page.locator(".jp-FileBrowser").first.wait_for(state="hidden")
 
+    def reopen(self) -> None:
+        """Load the notebook as it was saved, in a page that has run nothing."""
+        self.page.goto(f"{self.address}/lab/tree/{self.path.name}?reset")
+        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+
     def until_idle(self) -> None:
         # The status bar speaks of the kernel; the notebook's round indicator is "idle" before there
         # is one.

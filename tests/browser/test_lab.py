@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
@@ -20,6 +21,7 @@ ARMS = {"verify": "l2-0.0", "wd_fix": "l2-0.05,l2-0.0"}
 ENDLESS = TINY | {"steps": 200_000, "arms": "l2-0.0", "eval_every": 200_000}
 
 PLOTLY = "application/vnd.plotly.v1+json"
+FRAME = "iframe.bitnet-explorer"
 LINES_OF_FIGURE = "plot => plot._fullData.map(trace => Array.from(trace.x || []))"
 
 
@@ -55,35 +57,56 @@ def test_a_notebook_runs_from_top_to_bottom(lab, path):
     lab.screenshot(f"{path.stem}-figure", figures.first)
 
 
-def test_the_explorers_slider_moves_the_marker_and_changes_the_tokens(lab):
-    lab.open(COLLAPSE, **TINY)
+def test_the_explorer_moves_and_survives_a_reload_without_a_kernel(lab, tmp_path):
+    cell = nbformat.v4.new_code_cell("from bitnet.display import explorer\nexplorer.explore()")
+    path = tmp_path / "explored.ipynb"
+    metadata = nbformat.read(COLLAPSE, as_version=4).metadata
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), path)
+    lab.open(path)
     lab.run_all()
     lab.until_finished()
-    page = lab.page
-    handle = page.locator(".noUi-handle")
-    handle.wait_for()
-    output = page.locator(".jp-OutputArea-output", has=handle)
-    plot, panels = output.locator(".js-plotly-plot"), output.locator(".widget-html-content:has(h4)")
-    marker = "plot => plot.layout.shapes.at(-1).x0"
-    before, last_step = panels.all_inner_texts(), plot.evaluate(marker)
-    assert len(before) == 2
-    assert all(f"step {last_step}:" in text and "Tokens that win" in text for text in before)
-    lab.screenshot("explorer-last-step", output)
+    assert_it_moves(lab.page.frame_locator(FRAME))
+    lab.screenshot("explorer", lab.page.locator(FRAME))
+    look = lab.page.frame_locator(FRAME).locator("html")
+    assert look.get_attribute("data-theme") == "light"
+    lab.page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    lab.page.frame_locator(FRAME).locator("html[data-theme=dark]").wait_for()
+    lab.page.set_viewport_size({"width": 900, "height": 700})
+    assert_it_moves(lab.page.frame_locator(FRAME))
+    lab.screenshot("explorer-900-dark", lab.page.locator(FRAME))
+    lab.page.set_viewport_size({"width": 1280, "height": 1000})
+    lab.save()
+    lab.end_kernels()
+    lab.reopen()
+    assert_it_moves(lab.page.frame_locator(FRAME))
 
-    handle.focus()
-    moved = last_step
-    for _ in range(2):  # one at a time: each is seen to arrive before the next
-        handle.press("ArrowLeft")
-        page.wait_for_function(
-            "([plot, at]) => plot.layout.shapes.at(-1).x0 < at", arg=[plot.element_handle(), moved]
-        )
-        moved = plot.evaluate(marker)
-    panels.filter(has_text=f"step {moved}:").nth(1).wait_for()
-    after = panels.all_inner_texts()
-    assert all(now != then for now, then in zip(after, before, strict=True))
-    tables = [text.split("Tokens that win most positions")[1] for text in (before[0], after[0])]
-    assert tables[0] != tables[1]
-    lab.screenshot("explorer-moved", output)
+    # A notebook that comes from elsewhere is not trusted: no frame, but a table.
+    (lab.root / "foreign.ipynb").write_bytes(lab.path.read_bytes().replace(b"iframe ", b"iframe  "))
+    lab.path = lab.root / "foreign.ipynb"
+    lab.reopen()
+    table = lab.page.locator(".jp-OutputArea-output table")
+    table.get_by_text("adamw-0.0").wait_for()
+    assert lab.page.locator(FRAME).count() == 0
+    lab.screenshot("explorer-not-trusted", table)
+
+
+def assert_it_moves(frame):
+    """From the last step to the switch and on, all within 700 pixels."""
+    counts, states = frame.locator(".count b"), frame.locator(".state")
+    counts.nth(2).wait_for()
+    assert states.all_inner_texts() == ["collapsed", "diverse", "diverse"]
+    last = counts.all_inner_texts()
+    slider = frame.locator("input[type=range]")
+    slider.focus()
+    slider.press("Home")
+    assert frame.locator("output").inner_text().startswith("update 1 of")
+    assert counts.all_inner_texts() != last
+    slider.press("End")
+    assert counts.all_inner_texts() == last
+    assert frame.locator("mark").count() > 3
+    assert (
+        frame.locator(".player").bounding_box()["height"] < 600
+    )  # a window of 700 has the bars of JupyterLab too
 
 
 class Live:

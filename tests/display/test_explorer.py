@@ -1,195 +1,71 @@
-"""The explorer: slider, panels, curves and clicks on real but tiny histories, without a browser."""
+"""The explorer: a page of its own in a frame, beside it a table; no kernel and no weights."""
 
 import re
 from dataclasses import replace
-from types import SimpleNamespace
+from html import unescape
 
 import pytest
 
-from bitnet.decode import prompt_ids
-from bitnet.display.explorer import Explorer, explore
-from bitnet.display.tables import marked, next_tokens_table, top_tokens_table
-from bitnet.evaluation.measures import MEASURES
-from tests.support.figures import texts
-
-STEPS = [1, 8, 20, 28, 30, 40]
+from bitnet import HistoryError
+from bitnet.analysis import results
+from bitnet.display.explorer import MOST, explore, full_runs
+from tests.support.pages import data_of, fetched, text_of
 
 
-@pytest.fixture
-def histories(tiny_runs):
-    return [tiny_runs["l2-0.0", 0], tiny_runs["adamw-0.0", 0]]
+def framed(html):
+    """The page in the frame, and what stands beside it."""
+    page = re.search(r"srcdoc='([^']*)'", html)
+    return unescape(page[1]), html[: page.start()] + html[page.end() :]
 
 
-@pytest.fixture
-def explorer(histories, corpus):
-    return Explorer(histories, corpus)
+def test_without_arguments_it_shows_the_committed_runs_of_full_length():
+    explorer = explore()
+    assert repr(explorer) == "Explorer of l2-0.05, l2-0.0, adamw-0.0"
+    assert [run["moments"][-1]["count"] for run in explorer.data["runs"]] == ["2", "224", "239"]
+    assert [run["moments"][-1]["state"] for run in explorer.data["runs"]] == [
+        "collapsed", "diverse", "diverse",
+    ]  # fmt: skip
+    assert [h.config.hidden for h in full_runs(hidden=512)] == [512] * 3
 
 
-def marker(explorer):
-    shape = explorer.figure.layout.shapes[explorer.marker]
-    assert shape.x0 == shape.x1
-    return shape.x0
+def test_outside_a_checkout_it_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    with pytest.raises(HistoryError, match="come with a checkout"):
+        explore()
 
 
-def click(trace, indices, kind="on_click"):
-    """What the figure does with a click or a hover that the browser reports."""
-    getattr(trace, f"_dispatch_{kind}")(SimpleNamespace(point_inds=indices), None)
+def test_a_saved_notebook_holds_a_page_that_moves_and_a_table(runs):
+    html = explore(runs)._repr_html_()
+    page, beside = framed(html)
+    (data,) = data_of(page)
+    assert [run["label"] for run in data["runs"]] == ["l2-0.05", "l2-0.0", "adamw-0.0"]
+    assert [step["step"] for step in data["steps"]] == [1, 8, 20, 28, 30, 40]
+    assert fetched(page) == []
+    assert "<script" not in beside
+    for run in data["runs"]:
+        assert run["label"] in text_of(beside)
 
 
-def test_the_slider_offers_the_evaluations_and_stands_at_the_last(explorer, histories):
-    assert list(explorer.step.options) == histories[0].measures.step.tolist() == STEPS
-    assert explorer.step.value == 40
-    assert marker(explorer) == 40
+def test_the_page_shows_the_last_step_before_any_script_runs(runs):
+    text = text_of(explore(runs).page)
+    for history in runs:
+        assert f"{int(history.rows()[-1]['unique_tokens'])} distinct tokens" in text
+    assert "update 40 of 40, Stage 2" in text
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_moving_the_slider_changes_panels_and_marker(explorer, histories, step):
-    explorer.step.value = step
-    assert marker(explorer) == step
-    for panel, history in zip(explorer.panels, histories, strict=True):
-        found, said = history.at(step), history.snapshot_at(step)
-        state = history.states[history.measures.step == step].item()
-        assert (
-            f"{history.config.arm}, hidden 8, 40 steps, seed 0, step {step}: {state}</h4>"
-            in panel.value
-        )
-        assert f"unique tokens {found['unique_tokens']:.0f} (" in panel.value
-        assert f"effective tokens {found['effective_tokens']:.1f} (" in panel.value
-        assert f"held-out loss {found['val_loss']:.3f} (" in panel.value
-        assert top_tokens_table(said) in panel.value
-        assert next_tokens_table(said, explorer.prompts) in panel.value
-        assert all(f"<b>{marked(ids)}</b>" in panel.value for ids in said.continuations)
+def test_one_run_of_each_arm_is_shown_and_of_many_the_first(tiny_runs):
+    assert len(explore(list(tiny_runs.values())).data["runs"]) == MOST == len(tiny_runs) - 1
+    assert explore(list(tiny_runs.values())).data["missing"] == 0
+    assert len(explore([tiny_runs["l2-0.0", 0]]).data["runs"]) == 1
 
 
-def test_each_run_is_shown_beside_its_own_references(histories, corpus):
-    others = {"human_unique_tokens": 77.0, "unigram_loss": 1.25}
-    config = replace(histories[1].config, probe_positions=62)
-    other = replace(histories[1], config=config, references={**histories[1].references, **others})
-    explorer = Explorer([histories[0], other], corpus)
-    left, right = (panel.value for panel in explorer.panels)
-    assert f"(the text itself: {histories[0].references['human_unique_tokens']:.0f})" in left
-    assert "(the text itself: 77)" in right
-    assert "(unigram model: 1.250)" in right
-    explorer.measure.value, explorer.scale.value = "val_loss", "linear"
-    shown = texts(explorer.figure)  # far below the losses, so pointed at
-    own = histories[0].references["unigram_loss"]
-    assert all(f"↓ unigram model: {loss:.3f}" in shown for loss in (own, 1.25))
+def test_a_notebook_stays_small(committed):
+    assert len(explore(committed)._repr_html_()) < 180_000
+    assert len(explore()._repr_html_()) < 90_000
 
 
-def test_the_prompts_are_the_openings_of_the_probe(explorer, corpus):
-    assert len(explorer.prompts) == 8
-    assert explorer.prompts[0] == corpus.held_out.flatten()[:8].tolist()
-
-
-@pytest.mark.parametrize("kind", ["on_click", "on_hover"])
-def test_a_point_of_a_curve_moves_the_slider_to_its_step(explorer, kind):
-    click(explorer.figure.data[1], [2], kind)
-    assert explorer.step.value == marker(explorer) == 20
-    assert "step 20:" in explorer.panels[0].value
-    click(explorer.figure.data[0], [], kind)  # what the other traces are told
-    assert explorer.step.value == 20
-
-
-def test_another_measure_is_drawn_at_the_same_step(explorer, histories):
-    explorer.step.value = 20
-    before = explorer.figure
-    explorer.measure.value = "val_loss"
-    assert explorer.figure is not before
-    assert explorer.plot.children == (explorer.figure,)
-    assert explorer.figure.layout.yaxis.title.text.startswith(MEASURES["val_loss"].label)
-    assert list(explorer.figure.data[0].y) == pytest.approx(
-        histories[0].measures.val_loss.tolist(), abs=1e-4
-    )
-    assert explorer.step.value == marker(explorer) == 20
-    click(explorer.figure.data[0], [1])  # the new curves answer to clicks too
-    assert explorer.step.value == 8
-
-
-def test_the_scale_is_switched(explorer):
-    assert explorer.figure.layout.yaxis.type == "log"
-    explorer.scale.value = "linear"
-    assert explorer.figure.layout.yaxis.type != "log"
-    explorer.scale.value = "log"
-    assert explorer.figure.layout.yaxis.type == "log"
-
-
-@pytest.mark.parametrize("measure", MEASURES)
-def test_every_measure_can_be_chosen(explorer, measure):
-    explorer.measure.value = measure
-    assert len(explorer.figure.data) == 2
-
-
-def test_chosen_runs_alone_are_drawn_and_none_means_all(explorer):
-    explorer.chosen.value = explorer.chosen.options[1:]
-    assert [trace.name for trace in explorer.figure.data] == ["adamw-0.0"]
-    explorer.chosen.value = ()
-    assert [trace.name for trace in explorer.figure.data] == ["l2-0.0", "adamw-0.0"]
-
-
-def test_either_side_shows_any_run(explorer):
-    first, second = explorer.chosen.options
-    assert (explorer.sides[0].value, explorer.sides[1].value) == (first, second)
-    assert explorer.panels[0].value != explorer.panels[1].value
-    explorer.sides[0].value = second
-    assert explorer.panels[0].value == explorer.panels[1].value
-
-
-def test_a_run_that_was_not_evaluated_at_a_step_shows_its_newest_before(histories, corpus):
-    rarely = histories[1].measures.step.isin([8, 40])
-    sparse = replace(
-        histories[1],
-        measures=histories[1].measures[rarely],
-        snapshots=[histories[1].snapshots[i] for i in (1, 5)],
-    )
-    explorer = Explorer([histories[0], sparse], corpus)
-    for step, shown in ((1, 8), (8, 8), (30, 8), (40, 40)):
-        explorer.step.value = step
-        assert f"step {step}:" in explorer.panels[0].value
-        assert f"step {shown}:" in explorer.panels[1].value
-        assert top_tokens_table(sparse.snapshot_at(shown)) in explorer.panels[1].value
-
-
-def test_what_models_say_cannot_become_html(histories, corpus):
-    (attack,) = prompt_ids(["<script>alert(1)</script><img src=x>"]).tolist()
-    hostile = replace(
-        histories[0].snapshots[-1],
-        top_tokens=[(token, 0.1, 0.1) for token in attack],
-        next_tokens=[[(token, 0.1) for token in attack]] * 8,
-        continuations=[attack] * 8,
-    )
-    history = replace(histories[0], snapshots=[*histories[0].snapshots[:-1], hostile])
-    explorer = Explorer([history], corpus)
-    explorer.prompts = [attack] * 8
-    explorer._show_step()
-    tags = set(re.findall(r"</?(\w+)", explorer.panels[0].value))
-    assert tags <= {"h4", "h5", "table", "tr", "td", "th", "ol", "li", "b", "span"}
-    assert explorer.panels[0].value.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 8
-
-
-@pytest.fixture
-def displayed(monkeypatch):
-    import IPython.display
-
-    shown = []
-    monkeypatch.setattr(IPython.display, "display", shown.append)
-    for name in ("JPY_SESSION_NAME", "VSCODE_PID", "BITNET_LIVE"):
-        monkeypatch.delenv(name, raising=False)
-    return shown
-
-
-@pytest.mark.parametrize("live", [False, None])
-def test_where_nobody_looks_on_there_is_a_static_figure_alone(histories, corpus, displayed, live):
-    figure = explore(histories, corpus, live)
-    assert type(figure).__name__ == "Figure"
-    assert len(figure.data) == 4
-    assert displayed == []
-
-
-def test_in_an_open_notebook_the_explorer_is_shown_and_the_figure_returned(
-    histories, corpus, displayed, monkeypatch
-):
-    monkeypatch.setenv("JPY_SESSION_NAME", "/a.ipynb")
-    figure = explore(histories, corpus)
-    assert type(figure).__name__ == "Figure"
-    (box,) = displayed
-    assert type(box).__name__ == "VBox"
+def test_runs_never_evaluated_are_left_out_and_none_is_said(runs):
+    empty = replace(runs[0], measures=runs[0].measures.iloc[:0], snapshots=[])
+    assert repr(explore([empty, runs[1]])) == "Explorer of l2-0.0"
+    assert repr(explore([empty])) == "Explorer of no runs"
+    assert "iframe" in explore([empty])._repr_html_()

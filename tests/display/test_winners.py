@@ -61,6 +61,6 @@ def test_the_winning_tokens_are_drawn_beside_their_share_of_the_text(runs):
         assert list(wins.x)[::-1] == [round(100 * share, 2) for _, share, _ in top]
         assert list(text.x)[::-1] == [round(100 * share, 2) for _, _, share in top]
         assert [name.strip() for name in wins.y][::-1] == [
-            repr(shown(token))[1:-1].strip() for token, _, _ in top
+            repr(shown(token, run.vocabulary))[1:-1].strip() for token, _, _ in top
         ]
         assert len(set(wins.y)) == len(top)

@@ -11,6 +11,7 @@ from bitnet.config import BLOCK
 from bitnet.evaluation.diversity import CONTINUATION, OPENING, measure_logits, rarefaction
 from bitnet.evaluation.repetition import continuation_measures
 from bitnet.train import initial_model
+from tests.support.corpus import made_up_vocabulary
 
 V, N = 64, 640
 TARGETS = torch.arange(N) % V
@@ -150,7 +151,10 @@ def test_measures_of_a_model_are_those_of_its_logits(corpus):
 def test_a_short_text_gives_fewer_positions():
     tokens = torch.arange(12 * BLOCK) % 50
     probe = Probe.from_corpus(
-        Corpus("short", tokens.numpy().astype("uint16"), "short", 50), positions=10_000
+        Corpus.from_stream(
+            "short", tokens.numpy().astype("uint16"), "short", made_up_vocabulary(50)
+        ),
+        positions=10_000,
     )
     assert probe.references["unique_tokens_ceiling"] == 50  # more positions than there are tokens
     assert probe.windows.shape == (BLOCK // 32, 32)

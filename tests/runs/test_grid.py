@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bitnet import ParameterError, Plan
+from bitnet import ParameterError, Plan, RunConfig
 from bitnet.runs.grid import Grid
 from tests.support.grids import one_grid
 
@@ -103,11 +103,53 @@ def test_seeds_vary_slowest_and_arms_fastest(tmp_path):
 
 
 def test_a_grids_runs_are_those_of_the_notebooks(tmp_path):
-    plan = Plan(hidden=256, steps=20_000, arms="l2-0.05,l2-0.0", seeds="0,1", device="cpu")
+    plan = Plan(
+        hidden=256, steps=20_000, arms="l2-0.05,l2-0.0", seeds="0,1", device="cpu", scale="full"
+    )
     text = "grids: [{hidden: 256, steps: 2e4, arms: [l2-0.05, l2-0.0], seeds: [0, 1]}]"
     runs = load(tmp_path, text).runs
     assert runs == plan.runs
     assert [r.identity("f", "cpu") for r in runs] == [r.identity("f", "cpu") for r in plan.runs]
+
+
+def test_a_scale_and_arms_are_a_whole_grid(tmp_path):
+    runs = load(tmp_path, "grids: [{scale: miniature, arms: [l2-0.05, l2-0.0]}]").runs
+    assert runs == Plan(arms="l2-0.05,l2-0.0", scale="miniature", device="cpu").runs
+    assert load(tmp_path, "grids: [{scale: full, arms: l2-0.0}]").runs == (RunConfig("l2-0.0"),)
+
+
+def test_what_a_grid_says_goes_before_its_scale(tmp_path):
+    text = "grids: [{scale: miniature, hidden: 32, batch_size: 2, arms: l2-0.0}]"
+    assert load(tmp_path, text).runs == (
+        RunConfig("l2-0.0", hidden=32, steps=6000, batch_size=2, vocabulary=4096),
+    )
+
+
+def test_a_grid_without_a_scale_is_of_the_full_one_also_on_a_cpu(tmp_path):
+    assert load(tmp_path, one_grid()).runs == (RunConfig("l2-0.0", hidden=16, steps=8),)
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("vocabulary", [300, 50257]),
+        ("order", [0, 7, 1]),
+        ("batch_size", [4, 8]),
+        ("sequence_length", [16, 32]),
+    ],
+)
+def test_any_size_may_be_a_list(tmp_path, key, values):
+    runs = load(tmp_path, one_grid(**{key: values})).runs
+    assert [getattr(run, key) for run in runs] == values
+    assert len({run.identity("text", "cpu") for run in runs}) == len(values)
+
+
+def test_orders_vary_after_seeds_and_before_sizes(tmp_path):
+    runs = load(tmp_path, one_grid(order="[0, 1]", seeds="[0, 1]", vocabulary="[300, 400]")).runs
+    assert [(r.seed, r.order, r.vocabulary) for r in runs] == [
+        (0, 0, 300), (0, 0, 400), (0, 1, 300), (0, 1, 400),
+        (1, 0, 300), (1, 0, 400), (1, 1, 300), (1, 1, 400),
+    ]  # fmt: skip
 
 
 def test_a_notebook_is_found_here_beside_the_file_or_in_notebooks(tmp_path, monkeypatch):
@@ -139,14 +181,14 @@ BAD = [
     ("grids:", "grids = None", "must be a list of grids"),
     ("grids: []", "grids = []", "must be a list of grids"),
     ("grids: {hidden: 16}", "grids = {'hidden': 16}", "must be a list of grids"),
-    ("grids: [7]", "grids[0] = 7", "must have the keys hidden, steps"),
+    ("grids: [7]", "grids[0] = 7", "must have the keys scale, hidden, steps"),
     ("grids: [[{hidden: 16}]]", "grids[0] = [", "must have the keys"),
     ("grids: [{}]", "grids[0] = {}", "hidden, steps, arms must be given"),
     (one_grid(hidden=None), "grids[0] = ", "hidden must be given"),
     (one_grid(arm="l2-0.0"), "key of grids[0] = 'arm'", "did you mean 'arms'"),
     (one_grid(seed=0), "key of grids[0] = 'seed'", "did you mean 'seeds'"),
     (one_grid(hiden=16), "key of grids[0] = 'hiden'", "did you mean 'hidden'"),
-    (one_grid(eval_every=3), "key of grids[0] = 'eval_every'", "must be one of hidden, steps"),
+    (one_grid(eval_every=3), "key of grids[0] = 'eval_every'", "one of scale, hidden, steps"),
     (one_grid(hidden="wide"), "grids[0].hidden = 'wide'", "whole number"),
     (one_grid(hidden=".nan"), "grids[0].hidden = nan", "whole number"),
     (one_grid(hidden="true"), "grids[0].hidden = True", "whole number"),
@@ -176,6 +218,21 @@ BAD = [
     (one_grid(seeds="one"), "grids[0].seeds = 'one'", "whole number"),
     (one_grid(seeds="[0, 0]"), "grids[0].seeds = [0, 0]", "different"),
     (one_grid(seeds="[[0]]"), "grids[0].seeds = [0]", "whole number"),
+    (one_grid(scale="tiny"), "grids[0].scale = 'tiny'", "must be one of full, miniature"),
+    (one_grid(scale="auto"), "grids[0].scale = 'auto'", "must be one of full, miniature"),
+    (one_grid(scale="[full]"), "grids[0].scale = ['full']", "must be one of full, miniature"),
+    (one_grid(scale="full", arms=None), "grids[0] = ", "arms must be given"),
+    (one_grid(vocabulary=255), "grids[0].vocabulary = 255", "at least 256"),
+    (one_grid(vocabulary=65536), "vocabulary = 65536", "from 256 to 65535"),
+    (one_grid(vocabulary="[300, 300]"), "grids[0].vocabulary = [", "a list of different ones"),
+    (one_grid(vocabulary="gpt2"), "grids[0].vocabulary = 'gpt2'", "whole number"),
+    (one_grid(batch_size=0), "grids[0].batch_size = 0", "at least 1"),
+    (one_grid(sequence_length=1), "grids[0].sequence_length = 1", "at least 2"),
+    (one_grid(sequence_length=1025), "sequence_length = 1025", "from 2 to 1024"),
+    (one_grid(order=-1), "grids[0].order = -1", "at least 0"),
+    (one_grid(order=2**31), "order = 2147483648", "from 0 to 2147483647"),
+    (one_grid(order="[1, 1]"), "grids[0].order = [1, 1]", "a list of different ones"),
+    (one_grid(order="first"), "grids[0].order = 'first'", "whole number"),
     (one_grid(corpus="wikitext2"), "corpus = 'wikitext2'", "did you mean 'wikitext-2'"),
     (one_grid(corpus="/no/such.txt"), "corpus = '/no/such.txt'", "no such file"),
     (one_grid(corpus=7), "corpus = 7", "must be one of"),

@@ -6,30 +6,66 @@ import pytest
 import torch
 
 from bitnet import Plan, execute
-from bitnet.runs.plan import PLAN_STEPS, QUICK_STEPS
+from bitnet.scales import FULL, MINIATURE
 from tests.support import effects
+from tests.support.corpus import VOCABULARY
 from tests.support.processes import start
 
-
-def test_the_default_is_a_quick_look_on_a_cpu():
-    plan = Plan(device="cpu")
-    assert plan.quick
-    assert plan.steps == QUICK_STEPS
-    assert [run.arm for run in plan.runs] == ["l2-0.05", "l2-0.0", "adamw-0.0"]
+SIZES = ("hidden", "steps", "vocabulary", "batch_size", "sequence_length")
 
 
-def test_the_default_is_the_plan_on_a_gpu(monkeypatch):
+def sizes(thing):
+    return tuple(getattr(thing, name) for name in SIZES)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+
+def test_the_default_is_the_miniature_on_a_cpu():
+    plan = Plan(device="cpu")
+    assert plan.scale == "miniature"
+    assert sizes(plan) == sizes(MINIATURE) == (64, 6000, 4096, 8, 32)
+    assert [run.arm for run in plan.runs] == ["l2-0.05", "l2-0.0", "adamw-0.0"]
+    assert {sizes(run) for run in plan.runs} == {sizes(MINIATURE)}
+
+
+def test_the_default_is_the_briefs_size_on_a_gpu(gpu):
     plan = Plan()
     assert plan.device == "cuda"
-    assert not plan.quick
-    assert plan.steps == PLAN_STEPS == 20_000
+    assert plan.scale == "full"
+    assert sizes(plan) == sizes(plan.runs[0]) == sizes(FULL) == (256, 20_000, 50257, 4, 32)
+
+
+def test_a_named_scale_does_not_ask_for_the_device(gpu):
+    assert sizes(Plan(scale="full", device="cpu")) == sizes(FULL)
+    assert sizes(Plan(scale="miniature", device="cuda")) == sizes(MINIATURE)
+
+
+@pytest.mark.parametrize("scale", ["full", "miniature"])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_size_that_is_given_is_taken_and_the_others_are_the_scales(scale, size):
+    plan, default = Plan(scale=scale, device="cpu", **{size: 512}), Plan(scale=scale, device="cpu")
+    changed = tuple(512 if name == size else getattr(default, name) for name in SIZES)
+    assert sizes(plan) == sizes(plan.runs[0]) == changed
+    assert plan.scale == scale
 
 
 def test_asked_for_steps_are_taken_as_they_are():
     plan = Plan(hidden=512, steps=5000, device="cpu")
-    assert not plan.quick
     assert {(run.hidden, run.steps, run.eval_every) for run in plan.runs} == {(512, 5000, 0)}
+
+
+def test_every_run_has_the_order_of_the_plan():
+    assert {run.order for run in Plan(seeds="0,1", order="7", device="cpu").runs} == {7}
+    assert {run.order for run in Plan(device="cpu").runs} == {0}
+
+
+def test_the_name_of_a_plan_says_scale_and_size():
+    assert Plan(device="cpu").name == "verify-miniature-h64-t6000"
+    assert Plan(scale="full", steps=8, device="cpu").name == "verify-full-h256-t8"
 
 
 def test_arms_and_seeds_make_a_grid():
@@ -88,19 +124,19 @@ def test_an_effect_would_be_seen(code, seen, tmp_path):
 def test_a_plan_loads_its_own_corpus_when_it_is_executed_without_one(tmp_path, corpus, monkeypatch):
     asked, lines = [], []
 
-    def load(name, log):
-        asked.append(name)
+    def load(name, vocabulary, log):
+        asked.append((name, vocabulary))
         log("Tokenising ...")
         return corpus
 
     monkeypatch.setattr("bitnet.runs.plan.load_corpus", load)
     plan = Plan(
         hidden=8, steps=8, arms="l2-0.0", device="cpu", corpus="wikitext-2", runs_dir=tmp_path,
-        probe_positions=62, eval_every=8,
+        probe_positions=62, eval_every=8, vocabulary=VOCABULARY,
     )  # fmt: skip
     assert asked == []
     (history,) = execute(plan, log=lines.append)
-    assert asked == ["wikitext-2"]
+    assert asked == [("wikitext-2", VOCABULARY)]
     assert lines == ["Tokenising ..."]
     assert history.manifest["corpus"]["fingerprint"] == corpus.fingerprint
     assert plan.load_corpus(lines.append) is corpus

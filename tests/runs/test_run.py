@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,16 +14,17 @@ import pytest
 import torch
 from filelock import FileLock
 
-from bitnet import History, HistoryError, Plan, RunConfig, execute
+from bitnet import History, HistoryError, ParameterError, Plan, RunConfig, execute
 from bitnet.runs.checkpoint import save as save_checkpoint
 from bitnet.runs.history import FORMAT
 from bitnet.runs.run import Stop, load_model, run
 from bitnet.train import Trainer
+from tests.support.corpus import ON_CORPUS, VOCABULARY
 from tests.support.equality import same
 from tests.support.processes import start
 from tests.support.runs import CPU, TRAINED, train_elsewhere
 
-LABEL = "l2-0.05, hidden 16, 60 steps, seed 0"
+LABEL = "l2-0.05, hidden 16, vocabulary 2048, 60 steps, seed 0"
 
 
 def train(corpus, folder, **named):
@@ -65,6 +67,7 @@ def test_a_finished_run_leaves_weights_and_no_checkpoint(uninterrupted):
         "health.csv",
         "snapshots.jsonl",
         "model.safetensors",
+        "merges.txt",
     }
 
 
@@ -86,8 +89,9 @@ def test_an_interrupted_run_resumes_bit_for_bit(uninterrupted, corpus, tmp_path,
 
 def small_plan(folder, **named):
     return Plan(
-        hidden=16, device="cpu", runs_dir=folder, eval_every=99, probe_positions=62, **named
-    )
+        hidden=16, device="cpu", runs_dir=folder, eval_every=99, probe_positions=62,
+        **(ON_CORPUS | named),
+    )  # fmt: skip
 
 
 def stop_at(*steps):
@@ -115,6 +119,45 @@ def test_a_stopped_run_resumes_from_that_very_step_bit_for_bit(
     pd.testing.assert_frame_equal(history.health, uninterrupted.health, check_exact=True)
     assert history.snapshots == uninterrupted.snapshots
     assert not list(history.folder.glob("checkpoint*"))
+
+
+def test_a_run_in_another_order_resumes_bit_for_bit(uninterrupted, corpus, tmp_path):
+    config = replace(TRAINED, order=5)
+    whole = run(config, corpus, tmp_path / "whole", CPU)
+    with pytest.raises(Stop):
+        run(config, corpus, tmp_path, CPU, [stop_at(30)])
+    lines = []
+    history = run(config, corpus, tmp_path, CPU, log=lines.append)
+    assert lines == [f"{LABEL}, order 5: resumes from step 30"]
+    assert same(history, whole)
+    assert (history.folder / "merges.txt").read_bytes() == (
+        uninterrupted.folder / "merges.txt"
+    ).read_bytes()
+    assert history.folder.name != uninterrupted.folder.name
+    # The same probe of the same initial weights; other text from the first update on.
+    assert history.references == uninterrupted.references
+    assert history.measures.loss.iloc[0] != uninterrupted.measures.loss.iloc[0]
+
+
+def test_a_lost_vocabulary_is_written_again_by_the_run_that_resumes(
+    uninterrupted, corpus, tmp_path
+):
+    with pytest.raises(Stop):
+        train(corpus, tmp_path, callbacks=[stop_at(30)])
+    path = next(tmp_path.glob("l2*")) / "merges.txt"
+    path.unlink()
+    history, _ = train(corpus, tmp_path)
+    assert same(history, uninterrupted)
+    assert path.read_text(encoding="utf-8") == corpus.vocabulary.to_text()
+
+
+@pytest.mark.parametrize("vocabulary", [50257, 2047])
+def test_a_corpus_of_another_vocabulary_is_refused_in_one_line(corpus, tmp_path, vocabulary):
+    with pytest.raises(ParameterError) as error:
+        run(replace(TRAINED, vocabulary=vocabulary), corpus, tmp_path / "runs", CPU)
+    said = f"vocabulary = {vocabulary}: must be that of the corpus, 2048"
+    assert str(error.value) == said
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_may_be_stopped_again_and_again(uninterrupted, corpus, tmp_path):
@@ -397,8 +440,9 @@ def test_a_long_run_of_tiny_steps_keeps_memory_and_handles_flat(corpus, tmp_path
             memory.append(pages * os.sysconf("SC_PAGE_SIZE"))
 
     config = RunConfig(
-        "adamw-0.0", hidden=8, layers=1, heads=1, steps=1500, probe_positions=62, eval_every=20
-    )
+        "adamw-0.0", hidden=8, layers=1, heads=1, steps=1500, probe_positions=62, eval_every=20,
+        vocabulary=VOCABULARY,
+    )  # fmt: skip
     assert run(config, corpus, tmp_path, CPU, [watch], checkpoint_every=10).complete
     assert handles[-1] <= handles[len(handles) // 2]
     assert memory[-1] - memory[len(memory) // 2] < 4 * 2**20

@@ -10,8 +10,8 @@ from bitnet import ARMS, History, HistoryError, Plan, RunConfig, execute, judge,
 from bitnet.display.report import write_report
 from bitnet.runs.checkpoint import Checkpoint, latest, save
 from bitnet.runs.run import load_model
-from bitnet.runs.writer import HistoryWriter
-from tests.support.runs import REFERENCES, WRITTEN, write
+from tests.support.corpus import ON_CORPUS
+from tests.support.runs import WRITTEN, write, writer_in
 
 FOREIGN = [
     {"arm": "../../etc"},
@@ -29,7 +29,7 @@ def names(folder):
 def small_plan(runs_dir):
     return Plan(
         hidden=16, steps=8, arms="l2-0.0", device="cpu", runs_dir=runs_dir,
-        probe_positions=62, eval_every=8,
+        probe_positions=62, eval_every=8, **ON_CORPUS,
     )  # fmt: skip
 
 
@@ -53,13 +53,13 @@ def bomb(tmp_path):
 def test_a_pickle_in_the_place_of_a_token_cache_is_not_loaded(tmp_path, bomb):
     text = tmp_path / "text.txt"
     text.write_text("The quick brown fox jumps over the lazy dog. " * 2000)
-    first = load_corpus(str(text), tmp_path / "cache")
+    first = load_corpus(str(text), cache_dir=tmp_path / "cache")
     cached = next((tmp_path / "cache").glob("tokens-*.npy"))
     cached.write_bytes(bomb)
-    assert load_corpus(str(text), tmp_path / "cache").fingerprint == first.fingerprint
+    assert load_corpus(str(text), cache_dir=tmp_path / "cache").fingerprint == first.fingerprint
     with cached.open("wb") as file:
         np.save(file, np.array([Bomb(tmp_path / "exploded")], dtype=object), allow_pickle=True)
-    assert load_corpus(str(text), tmp_path / "cache").fingerprint == first.fingerprint
+    assert load_corpus(str(text), cache_dir=tmp_path / "cache").fingerprint == first.fingerprint
 
 
 def test_a_pickle_in_the_place_of_a_checkpoint_is_not_loaded(tmp_path, bomb):
@@ -81,7 +81,7 @@ def test_a_foreign_manifest_is_refused(tmp_path, entry):
         def to_dict(self):
             return super().to_dict() | entry
 
-    with HistoryWriter(tmp_path / "run", Foreign(WRITTEN.arm, hidden=32, steps=8), {}, REFERENCES):
+    with writer_in(tmp_path / "run", config=Foreign(WRITTEN.arm, hidden=32, steps=8)):
         pass
     with pytest.raises(HistoryError, match="not a readable run folder"):
         History.load(tmp_path / "run")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from bitnet import History, Plan, execute
 from bitnet.records import Diverged, Record
 from bitnet.runs.history import TRACE_COLUMNS, read_manifest
-from bitnet.runs.writer import HistoryWriter
-from tests.support.runs import FOUND, REFERENCES, SAID, WEIGHTS, WRITTEN, record, write
+from tests.support.corpus import ON_CORPUS
+from tests.support.runs import FOUND, SAID, WEIGHTS, record, write, writer_in
 
 
 def test_the_trace_has_exactly_the_seeds_columns(tmp_path):
@@ -38,7 +38,7 @@ def test_a_run_that_ends_early_is_not_complete(tmp_path):
 def test_an_error_is_recorded_with_its_reason(tmp_path, error, status):
     with (
         pytest.raises(type(error)),
-        HistoryWriter(tmp_path / "run", WRITTEN, {}, REFERENCES) as writer,
+        writer_in(tmp_path / "run") as writer,
     ):
         writer(record(1))
         raise error
@@ -48,7 +48,7 @@ def test_an_error_is_recorded_with_its_reason(tmp_path, error, status):
 
 
 def test_a_killed_run_says_running_and_is_not_complete(tmp_path):
-    writer = HistoryWriter(tmp_path / "run", WRITTEN, {}, REFERENCES).__enter__()
+    writer = writer_in(tmp_path / "run").__enter__()
     writer(record(8))
     history = History.load(tmp_path / "run")
     assert history.status == "running"
@@ -56,13 +56,11 @@ def test_a_killed_run_says_running_and_is_not_complete(tmp_path):
 
 
 def test_a_run_that_resumes_keeps_its_rows(tmp_path):
-    with HistoryWriter(tmp_path / "run", WRITTEN, {"device": {"threads": 1}}, REFERENCES) as before:
+    with writer_in(tmp_path / "run", {"device": {"threads": 1}}) as before:
         before(record(1))
         before(record(4))
     earlier = read_manifest(tmp_path / "run")
-    with HistoryWriter(
-        tmp_path / "run", WRITTEN, {"device": {"threads": 2}}, REFERENCES, before.rows, 4, earlier
-    ) as writer:
+    with writer_in(tmp_path / "run", {"device": {"threads": 2}}, before.rows, 4, earlier) as writer:
         writer(record(8))
     history = History.load(tmp_path / "run")
     assert history.complete
@@ -81,7 +79,7 @@ def test_a_session_of_a_manifest_that_knew_none_is_kept_too(tmp_path):
         "device": {"threads": 1},
         "versions": {},
     }
-    with HistoryWriter(tmp_path / "run", WRITTEN, {}, REFERENCES, (), 4, old) as writer:
+    with writer_in(tmp_path / "run", {}, (), 4, old) as writer:
         writer(record(8))
     sessions = History.load(tmp_path / "run").manifest["sessions"]
     assert sessions[0] == {"from_step": None, **old}
@@ -91,9 +89,7 @@ def test_a_session_of_a_manifest_that_knew_none_is_kept_too(tmp_path):
 
 def test_sessions_under_their_former_name_are_kept(tmp_path):
     known = {"from_step": 0, "started": "then", "ended": "later", "device": {}, "versions": {}}
-    with HistoryWriter(
-        tmp_path / "run", WRITTEN, {}, REFERENCES, (), 4, {"sittings": [known]}
-    ) as writer:
+    with writer_in(tmp_path / "run", {}, (), 4, {"sittings": [known]}) as writer:
         writer(record(8))
     manifest = History.load(tmp_path / "run").manifest
     assert [session["from_step"] for session in manifest["sessions"]] == [0, 4]
@@ -109,7 +105,7 @@ def test_sessions_under_their_former_name_are_kept(tmp_path):
 )
 def test_any_rows_survive_the_format(values):
     with tempfile.TemporaryDirectory() as folder:
-        with HistoryWriter(Path(folder) / "run", WRITTEN, {}, REFERENCES) as writer:
+        with writer_in(Path(folder) / "run") as writer:
             for step, (loss, count) in enumerate(values, 1):
                 found = FOUND | {"unique_tokens": count, "val_loss": loss}
                 writer(Record(step, loss, 1e-3, 0.1, found, WEIGHTS, SAID))
@@ -122,8 +118,9 @@ def test_any_rows_survive_the_format(values):
 
 def test_a_manifest_says_what_was_run_on_what(tmp_path, corpus):
     plan = Plan(
-        hidden=32, steps=8, arms="l2-0.0", device="cpu", precision="float32", runs_dir=tmp_path
-    )
+        hidden=32, steps=8, arms="l2-0.0", device="cpu", precision="float32", runs_dir=tmp_path,
+        **ON_CORPUS,
+    )  # fmt: skip
     (history,) = execute(plan, corpus, log=lambda line: None)
     manifest = history.manifest
     assert manifest["corpus"]["fingerprint"] == corpus.fingerprint

@@ -1,16 +1,17 @@
-"""Matrix products by either kernel, and the fused loss of the head, against autograd in float64."""
+"""Products by either kernel; norm, gate and the loss of the head against autograd in float64."""
 
 import pytest
 import torch
 
 from benchmarks import reference
-from bitnet.runtime import cpu
+from bitnet.runtime import cpu, kernels
 from bitnet.runtime.kernels import (
     CPU_COLUMNS,
+    gated,
     head_logits,
-    linear,
     linear_cross_entropy,
     product,
+    rms_norm,
     through_onednn,
 )
 
@@ -25,19 +26,53 @@ def test_products_of_plain_and_transposed_matrices(kernel):
             torch.testing.assert_close(product(left, right), exact)
 
 
-@pytest.mark.parametrize("lead", [(6,), (2, 3), (1, 1, 1)])
-def test_a_linear_layer_and_its_gradients(kernel, lead):
+def test_a_long_transposed_left_side_gives_the_same_product(kernel):
+    """The gradient by a weight: more tokens than columns, so that the smaller side is turned."""
+    a, b = torch.randn(33, 7).T, torch.randn(33, 5).T
+    found = product(a, b)
+    torch.testing.assert_close(found, (a.double() @ b.double().T).float())
+    assert found.is_contiguous()  # a fused optimizer copies a gradient that is not
+
+
+def test_small_products_take_the_blas(monkeypatch):
+    monkeypatch.setattr(cpu, "_amd_with_avx512", lambda: True)
+    taken = []
+    monkeypatch.setattr(kernels, "onednn_product", lambda a, b: taken.append(len(a)) or a @ b.T)
+    monkeypatch.setattr(kernels, "SMALL_PRODUCT", 2 * 3 * 5)
+    for rows in (2, 3):
+        product(torch.ones(rows, 3), torch.ones(5, 3))
+    assert taken == [3]
+
+
+def compared(ours, plain, *shapes):
+    """A function and its gradients against autograd of the plain formula, and numerically."""
     torch.manual_seed(0)
-    x, weight, grad = torch.randn(*lead, 16), torch.randn(9, 16), torch.randn(*lead, 9)
-    exact = [t.double().requires_grad_() for t in (x, weight)]
-    y = torch.nn.functional.linear(*exact)
-    y.backward(grad.double())
-    x.requires_grad_(), weight.requires_grad_()
-    ours = linear(x, weight)
-    ours.backward(grad)
-    torch.testing.assert_close(ours, y.float())
-    for mine, theirs in zip((x, weight), exact, strict=True):
-        torch.testing.assert_close(mine.grad, theirs.grad.float())
+    given = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    weights = torch.randn_like(plain(*given))
+    found, expected = ours(*given), plain(*given)
+    torch.testing.assert_close(found, expected)
+    by_hand = torch.autograd.grad((found * weights).sum(), given)
+    by_autograd = torch.autograd.grad((expected * weights).sum(), given)
+    torch.testing.assert_close(by_hand, by_autograd)
+    assert torch.autograd.gradcheck(ours, given)
+
+
+@pytest.mark.parametrize("lead", [(6,), (2, 3), (1, 1, 1)])
+def test_a_norm_and_its_gradients(lead):
+    compared(
+        lambda x, gain: rms_norm(x, gain, 1e-2),
+        lambda x, gain: reference.rms_norm(x, gain, 1e-2),
+        (*lead, 7), (7,),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("lead", [(6,), (2, 3)])
+def test_a_gate_and_its_gradient(lead):
+    def plain(x):
+        gate, up = x.chunk(2, dim=-1)
+        return torch.relu(gate) ** 2 * up
+
+    compared(gated, plain, (*lead, 10))
 
 
 def test_other_types_and_a_switched_off_onednn_take_the_blas(monkeypatch):

@@ -1,10 +1,16 @@
 """A small seeded corpus with a known structure."""
 
+from itertools import islice, product
+
 import numpy as np
+from tokenizers import pre_tokenizers
 
 from bitnet import Corpus
+from bitnet.tokenizer import Vocabulary
 
 VOCABULARY = 2048
+# A plan on this corpus, and else of the brief's sizes.
+ON_CORPUS = {"scale": "full", "vocabulary": VOCABULARY}
 
 
 def synthetic_corpus() -> Corpus:
@@ -20,4 +26,13 @@ def synthetic_corpus() -> Corpus:
     for i in range(1, len(tokens)):
         if follow[i]:
             tokens[i] = (tokens[i - 1] * 7 + 3) % 64  # a fixed successor among the 64 commonest
-    return Corpus("synthetic", tokens.astype(np.uint16), "synthetic", VOCABULARY)
+    ids = tokens.astype(np.uint16)
+    return Corpus.from_stream("synthetic", ids, "synthetic", made_up_vocabulary(VOCABULARY))
+
+
+def made_up_vocabulary(size):
+    """The first of the 256 bytes, and as many pairs of them as make up the size."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:size]
+    pairs = list(islice(product(alphabet, alphabet), size - len(alphabet)))
+    tokens = [*alphabet, *(left + right for left, right in pairs)]
+    return Vocabulary({token: i for i, token in enumerate(tokens)}, pairs)

@@ -37,10 +37,10 @@ def history(
     last=None,
     status="complete",
     until=None,
-    corpus="wikipedia-sample",
+    **named,
 ):
     """A run with constant measures in each stage."""
-    config = RunConfig(arm, hidden=hidden, steps=steps, seed=seed, corpus=corpus)
+    config = RunConfig(arm, hidden=hidden, steps=steps, seed=seed, **named)
     rows = [
         {"step": step, "loss": 7.0, "lr": 1e-3, "wd": 0.1}
         | (last if last and step == steps else stage1 if step <= steps // 2 else stage2)
@@ -50,4 +50,5 @@ def history(
     return History(config, status, pd.DataFrame(rows), REFERENCES)
 
 
+MINIATURE = {"hidden": 64, "vocabulary": 4096, "batch_size": 8, "steps": 6000}
 BROKEN = history("l2-0.05", stage1=DEAD, stage2=DEAD)

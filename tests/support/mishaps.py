@@ -10,7 +10,7 @@ from bitnet import RunConfig
 from bitnet.runs.run import run
 from bitnet.runtime.backend import choose
 from bitnet.sweep.job import Job
-from tests.support.corpus import synthetic_corpus
+from tests.support.corpus import VOCABULARY, synthetic_corpus
 
 ROOT = str(Path(__file__).parents[2])
 STEPS = 30
@@ -20,8 +20,9 @@ def jobs(folder, *arms):
     found = []
     for arm in arms:
         config = RunConfig(
-            arm, hidden=16, layers=1, heads=2, steps=STEPS, probe_positions=62, eval_every=10
-        )
+            arm, hidden=16, layers=1, heads=2, steps=STEPS, probe_positions=62, eval_every=10,
+            vocabulary=VOCABULARY,
+        )  # fmt: skip
         found.append(Job(config, config.identity("synthetic", "cpu"), folder, threads=1))
     return found
 

@@ -6,7 +6,8 @@ from bitnet.records import Record, Snapshot
 from bitnet.runs.run import run
 from bitnet.runs.writer import HistoryWriter
 from bitnet.runtime.backend import choose
-from tests.support.corpus import synthetic_corpus
+from bitnet.tokenizer import gpt2
+from tests.support.corpus import VOCABULARY, synthetic_corpus
 
 CPU = choose("cpu", "float32")
 
@@ -23,8 +24,9 @@ SAID = Snapshot([[262, 0.2, 0.05]], [[1, 59], [1000, 1]], [[[262, 0.5]]], [[262,
 
 # A run that is trained: a second, an evaluation every ten updates.
 TRAINED = RunConfig(
-    "l2-0.05", hidden=16, layers=1, heads=2, steps=60, probe_positions=62, eval_every=10
-)
+    "l2-0.05", hidden=16, layers=1, heads=2, steps=60, probe_positions=62, eval_every=10,
+    vocabulary=VOCABULARY,
+)  # fmt: skip
 
 
 def record(step, **changed):
@@ -32,9 +34,14 @@ def record(step, **changed):
     return Record(step, 7.0, 1e-3, 0.1, FOUND | changed, WEIGHTS, SAID)
 
 
+def writer_in(folder, facts=None, *before, config=WRITTEN):
+    """A writer of `WRITTEN`, or of another run of GPT-2's vocabulary."""
+    return HistoryWriter(folder, config, facts or {}, REFERENCES, gpt2(), *before)
+
+
 def write(folder, steps):
     """The history of a run that was evaluated at these steps."""
-    with HistoryWriter(folder, WRITTEN, {"identity": "x"}, REFERENCES) as writer:
+    with writer_in(folder, {"identity": "x"}) as writer:
         for step in steps:
             writer(record(step))
     return History.load(folder)

@@ -9,6 +9,7 @@ import pytest
 
 from bitnet import History
 from bitnet.__main__ import main
+from bitnet.sweep.notebook import REQUIRED
 from tests.support import held
 
 
@@ -98,7 +99,7 @@ def test_a_wrong_value_is_one_line_and_begins_nothing(text, tmp_path, capsys, ch
 
 
 def test_a_notebook_that_would_train_another_run_is_refused(text, tmp_path, capsys):
-    names = ("hidden", "steps", "arms", "seeds", "corpus", "probe_positions", "runs_dir")
+    names = (*REQUIRED, "scale", "probe_positions")
     source = "\n".join(f"{name} = 0" for name in names)
     cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
     kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}

@@ -1,11 +1,13 @@
 """A job: handed over whole, and judged by what its run says."""
 
+from dataclasses import replace
+
 import pytest
 
-from bitnet import ParameterError, RunConfig
+from bitnet import ParameterError, Plan, RunConfig
 from bitnet.records import Diverged
-from bitnet.runs.writer import HistoryWriter
 from bitnet.sweep.job import STOPPED, Job
+from tests.support.runs import writer_in
 
 CONFIG = RunConfig("l2-0.0", hidden=16, steps=8)
 
@@ -14,7 +16,7 @@ def test_a_job_is_handed_over_whole(tmp_path):
     config = RunConfig(
         {"base": "adamw-0.0", "peak_lr": 3e-3}, hidden=32, steps=80, seed=3, corpus="text.txt",
         layers=2, heads=2, kv_heads=1, batch_size=2, sequence_length=16, eval_every=7,
-        probe_positions=62,
+        probe_positions=62, vocabulary=4096, order=5,
     )  # fmt: skip
     for notebook in (None, tmp_path / "a.ipynb"):
         job = Job(config, "name", tmp_path / "runs", "cuda:1", "bfloat16", 3, notebook)
@@ -44,7 +46,7 @@ def test_a_job_with_a_wrong_value_is_refused(tmp_path):
     ],
 )
 def test_how_a_run_ended_is_read_from_its_folder(tmp_path, error, found, ended):
-    with pytest.raises(type(error)), HistoryWriter(tmp_path / "run", CONFIG, {}, {}):
+    with pytest.raises(type(error)), writer_in(tmp_path / "run", config=CONFIG):
         raise error
     job = Job(CONFIG, "run", tmp_path)
     assert job.found().status == found
@@ -56,7 +58,7 @@ def test_how_a_run_ended_is_read_from_its_folder(tmp_path, error, found, ended):
 def test_a_run_that_would_not_be_resumed_bit_for_bit_says_so(tmp_path):
     facts = {"device": {"kind": "cpu", "threads": 2}}
     # Killed before it could leave.
-    HistoryWriter(tmp_path / "run", CONFIG, facts, {}).__enter__()
+    writer_in(tmp_path / "run", facts, config=CONFIG).__enter__()
     assert Job(CONFIG, "run", tmp_path, threads=2).found().reason == ""
     assert (
         "trained with 2 threads so far: not bit for bit with 1"
@@ -68,10 +70,15 @@ def test_a_notebook_is_told_all_that_names_the_run(tmp_path):
     config = RunConfig("l2-0.0", hidden=16, steps=8, seed=2, eval_every=4, probe_positions=62)
     job = Job(config, "name", tmp_path, notebook=tmp_path / "a.ipynb")
     assert job.parameters() == {
+        "scale": "full",
         "hidden": 16,
         "steps": 8,
+        "vocabulary": 50257,
+        "batch_size": 4,
+        "sequence_length": 32,
         "arms": "l2-0.0",
         "seeds": "2",
+        "order": 0,
         "corpus": "wikipedia-sample",
         "eval_every": 4,
         "probe_positions": 62,
@@ -80,3 +87,21 @@ def test_a_notebook_is_told_all_that_names_the_run(tmp_path):
         "runs_dir": str(tmp_path),
         "report_dir": str(tmp_path / "reports" / "a" / "name"),
     }
+
+
+@pytest.mark.parametrize(
+    ("change", "scale"),
+    [
+        ({}, "full"),
+        ({"vocabulary": 4096, "batch_size": 8, "order": 3}, "miniature"),
+        ({"vocabulary": 300}, "full"),  # of no scale, and every size is told
+        ({"batch_size": 16, "sequence_length": 64}, "full"),
+    ],
+    ids=str,
+)
+def test_a_notebooks_plan_of_what_it_is_told_is_the_run(tmp_path, change, scale):
+    config = replace(CONFIG, **change)
+    told = Job(config, "name", tmp_path, notebook=tmp_path / "a.ipynb").parameters()
+    assert told.pop("scale") == scale
+    del told["report_dir"]
+    assert Plan(scale=scale, **told).runs == (config,)

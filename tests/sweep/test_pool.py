@@ -95,7 +95,8 @@ def test_killed_workers_and_errors_do_not_stop_the_others(engine_of, engine, who
     assert same(once, whole)
     assert same(well, whole)
     # Killed after step 20, before its checkpoint: the second worker resumes from step 10.
-    assert ("l2-0.0", "l2-0.0, hidden 16, 30 steps, seed 0: resumes from step 10") in lines
+    label = "l2-0.0, hidden 16, vocabulary 2048, 30 steps, seed 0"
+    assert ("l2-0.0", f"{label}: resumes from step 10") in lines
     assert "killed" in reasons["l2-0.05"]
     assert "2 times" in reasons["l2-0.05"]
     assert always.found().status == "interrupted"

@@ -5,20 +5,23 @@ Done, loaded, failing in part, with a notebook, and estimated.
 
 import io
 import json
+from dataclasses import replace
 
 import nbformat
 import pytest
 from rich.console import Console
 
-from bitnet import History, Plan, load_corpus
+from bitnet import History, ParameterError, Plan, load_corpus
 from bitnet.__main__ import main
 from bitnet.records import Diverged
 from bitnet.runs.grid import Grid
 from bitnet.runs.run import run
-from bitnet.runs.writer import HistoryWriter
+from bitnet.sweep.notebook import REQUIRED
 from bitnet.sweep.pool import Pool
 from bitnet.sweep.runner import Runner, failures
+from tests.support.grids import one_grid
 from tests.support.mishaps import command, train_nothing
+from tests.support.runs import writer_in
 
 # The second arm is given as overrides of a named one, in the file as a mapping.
 GIVEN = {"base": "adamw-0.0", "peak_lr": 3e-3}
@@ -59,7 +62,7 @@ def done(text, tmp_path_factory):
 def test_the_command_does_every_run_under_the_name_that_a_notebook_reads(done, text):
     folder, code = done
     assert code == 0
-    plan = Plan(16, 8, ",".join(ARMS), "0", str(text), "cpu", folder / "runs")
+    plan = Plan(16, 8, ",".join(ARMS), "0", str(text), "cpu", folder / "runs", scale="full")
     corpus = load_corpus(str(text))
     lines = []
     for config in plan.runs:
@@ -104,7 +107,7 @@ def test_a_run_that_diverged_is_not_tried_again(done, text, tmp_path, capsys):
     path = grid_file(tmp_path, text, arms="l2-0.0")
     history = History.load(next((folder / "runs").glob("l2-0.0-*")))
     place = tmp_path / "runs" / history.folder.name
-    with pytest.raises(Diverged), HistoryWriter(place, history.config, {}, history.references):
+    with pytest.raises(Diverged), writer_in(place, config=history.config):
         raise Diverged("the loss of step 3 is nan")
     assert sweep(path, tmp_path / "runs") == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -158,7 +161,7 @@ def test_each_run_has_its_executed_notebook_and_its_own_report(done, text):
 def test_a_notebook_that_fails_makes_its_job_fail(done, text, capsys):
     folder, _ = done
     source = folder / "fails.ipynb"
-    names = ("hidden", "steps", "arms", "seeds", "corpus", "runs_dir")
+    names = (*REQUIRED, "scale")
     first = nbformat.v4.new_code_cell(
         "\n".join(f"{name} = 0" for name in names), metadata={"tags": ["parameters"]}
     )
@@ -170,3 +173,77 @@ def test_a_notebook_that_fails_makes_its_job_fail(done, text, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     failed = "failed: NotebookError: fails.ipynb, cell 3: AssertionError:"
     assert f"{label(ARMS[1], text)}: {failed} {ARMS[1]}" in line
+
+
+MINIATURE = "scale: miniature, steps: 8"
+REFUSED = [
+    # Of a plan that is told no scale, the machine decides the sizes that it is not told either.
+    ((), "hidden: 16, steps: 8", "vocabulary = 50257"),
+    ((), MINIATURE, "vocabulary = 4096"),
+    (("vocabulary",), MINIATURE, "batch_size = 8"),
+    (("scale",), "hidden: 16, steps: 8, vocabulary: 300", "vocabulary = 300"),
+    (("scale",), f"{MINIATURE}, batch_size: 16", "vocabulary = 4096"),
+    (("scale", "vocabulary"), f"{MINIATURE}, batch_size: 16", "batch_size = 16"),
+    (("scale",), "hidden: 16, steps: 8, sequence_length: 16", "sequence_length = 16"),
+    (("scale",), "hidden: 16, steps: 8, order: 1", "order = 1"),
+]
+
+
+def notebook_grid(folder, names, sizes):
+    cell = nbformat.v4.new_code_cell(
+        "\n".join(f"{name} = 0" for name in (*REQUIRED, *names)),
+        metadata={"tags": ["parameters"]},
+    )
+    kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), folder / "a.ipynb")
+    path = folder / "grid.yaml"
+    path.write_text(f"notebook: a.ipynb\ngrids: [{{{sizes}, arms: l2-0.0}}]")
+    return Grid.load(path)
+
+
+@pytest.mark.parametrize(("names", "sizes", "refused"), REFUSED, ids=range(len(REFUSED)))
+def test_a_notebook_that_would_train_a_run_of_other_sizes_is_refused(
+    tmp_path, names, sizes, refused
+):
+    with pytest.raises(ParameterError) as error:
+        Runner.prepare(notebook_grid(tmp_path, names, sizes), None, tmp_path / "runs")
+    said = "a.ipynb has no such parameter, and would train another run"
+    assert str(error.value) == f"{refused}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [
+        (("scale",), "hidden: 16, steps: 8"),
+        (("scale",), MINIATURE),
+        (("vocabulary", "batch_size"), MINIATURE),
+        (("scale", "order"), f"{MINIATURE}, order: 1"),
+        (("scale", "vocabulary"), "hidden: 16, steps: 8, vocabulary: 300"),
+    ],
+)
+def test_a_notebook_that_is_told_what_it_needs_is_taken(tmp_path, monkeypatch, names, sizes):
+    def load(*_, **__):
+        raise LookupError("the text is read")
+
+    monkeypatch.setattr("bitnet.sweep.runner.load_corpus", load)
+    with pytest.raises(LookupError, match="the text is read"):
+        Runner.prepare(notebook_grid(tmp_path, names, sizes), None, tmp_path / "runs")
+
+
+def test_each_text_and_vocabulary_is_loaded_once_and_names_its_runs(corpus, tmp_path, monkeypatch):
+    asked = []
+
+    def load(name, vocabulary, log):
+        asked.append((name, vocabulary))
+        return replace(corpus, fingerprint=f"{name} of {vocabulary}")
+
+    monkeypatch.setattr("bitnet.sweep.runner.load_corpus", load)
+    path = tmp_path / "grid.yaml"
+    path.write_text(one_grid(vocabulary="[300, 50257]", seeds="[0, 1]"))
+    found, _ = runner(path, tmp_path / "runs")
+    assert asked == [("wikipedia-sample", 300), ("wikipedia-sample", 50257)]
+    assert [job.identity for job in found.jobs] == [
+        job.config.identity(f"wikipedia-sample of {job.config.vocabulary}", "cpu")
+        for job in found.jobs
+    ]
+    assert len({job.identity for job in found.jobs}) == 4

@@ -22,7 +22,7 @@ def job(arm, hidden=16, steps=100, **named):
 
 
 def progress(step, loss):
-    return {"event": "progress", "step": step, "loss": loss}
+    return {"event": "progress", "step": step, "loss": loss, "evaluated": False}
 
 
 class Clock:

@@ -1,0 +1,60 @@
+"""`bitnet evidence`: what the committed runs say, printed or put into the pages that quote it."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from bitnet.analysis.results import CHECKOUT, collect, load_plan, survey
+from bitnet.analysis.summary import faithfulness, headline, quote, summary
+from bitnet.commands.options import Add
+from bitnet.display.theme import can_draw, picture
+from bitnet.display.verify import hero_figure
+from bitnet.runs.history import History
+from bitnet.scales import FULL, MINIATURE, SCALES
+
+
+def add_options(add: Add) -> None:
+    """The options of the command."""
+    add("--scale", default=FULL.name, choices=tuple(SCALES), help="whose plan (default: full)")
+    runs_dir = "where its runs are (default: those committed in results)"
+    add("--runs-dir", default="", help=runs_dir)
+    publish = "copy finished runs of every plan from the runs folder to results, then quote what "
+    documents = "they say in README.md and results, and draw the README's picture"
+    add("--publish", action="store_true", help=f"{publish}{documents}")
+
+
+def command(options: argparse.Namespace) -> int:
+    """Print, or publish."""
+    if not options.publish:
+        scale = SCALES[options.scale]
+        plan = load_plan(scale=scale)
+        print(summary(plan, survey(plan, options.runs_dir or CHECKOUT / scale.results)[0]))
+        return 0
+    found = {}
+    for scale in SCALES.values():
+        plan = load_plan(scale=scale)
+        for name in collect(plan, options.runs_dir, CHECKOUT / scale.results):
+            print(f"new: {scale.results}/{name}")
+        found[scale.name] = (plan, survey(plan, CHECKOUT / scale.results)[0])
+    full, miniature = found[FULL.name], found[MINIATURE.name]
+    alike = faithfulness(miniature[1], full[1])
+    for document, text in (
+        ("README.md", headline(*full)),
+        ("results/README.md", summary(*full)),
+        ("results/MINIATURE.md", f"{alike}\n\n{summary(*miniature)}"),
+    ):
+        changed = quote(CHECKOUT / document, text)
+        print(f"{document}: {'rewritten' if changed else 'as it was'}")
+    _draw_hero(CHECKOUT / "results" / "pictures" / "hero.png", full[1])
+    return 0
+
+
+def _draw_hero(path: Path, histories: Sequence[History]) -> None:
+    """The README's picture, of the full runs at its hidden size."""
+    sizes = (FULL.hidden, FULL.steps)
+    shown = [h for h in histories if (h.config.hidden, h.config.steps) == sizes]
+    if not can_draw():
+        print(f"{path.name}: not drawn, for want of a Chromium")
+        return
+    path.write_bytes(picture(hero_figure(shown).to_dict(), width=1000))
+    print(f"{path.name}: drawn")

@@ -1,0 +1,47 @@
+"""`bitnet runs`: what is in a runs folder, a line a run."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bitnet.checks import ParameterError, folder
+from bitnet.commands.options import Add
+from bitnet.evaluation.measures import MEASURES
+from bitnet.runs.history import History, HistoryError, default_runs_dir
+
+SHOWN = ("unique_tokens", "val_loss")
+
+
+def add_options(add: Add) -> None:
+    """The options of the command."""
+    add("folder", nargs="?", default="", help="the runs folder (default: as in the notebooks)")
+
+
+def command(options: argparse.Namespace) -> int:
+    """Print a line a run; one that cannot be read says why."""
+    where = folder("folder", options.folder) or default_runs_dir()
+    manifests = sorted(where.glob("*/manifest.json"))
+    if not manifests:
+        raise HistoryError(f"{where}: holds no runs; `bitnet verify` trains some")
+    table = Table(title=f"{len(manifests)} run{'s' * (len(manifests) > 1)} in {where}")
+    table.title_justify = "left"
+    for column in ("run", "status", "step", "state", *(MEASURES[name].column for name in SHOWN)):
+        table.add_column(column, overflow="fold")
+    for path in manifests:
+        table.add_row(*_cells(path.parent))
+    Console(highlight=False).print(table)
+    return 0
+
+
+def _cells(path: Path) -> list[str]:
+    try:
+        history = History.load(path)
+    except (HistoryError, ParameterError) as error:
+        return [path.name, f"cannot be read ({error})"]
+    if not history.evaluated:
+        return [path.name, history.status, "0"]
+    last = history.rows()[-1]
+    values = (f"{last[name]:.{MEASURES[name].decimals}f}" for name in SHOWN)
+    return [path.name, history.status, str(int(last["step"])), history.states.iloc[-1], *values]

@@ -1,0 +1,21 @@
+"""`bitnet story`: write the page that tells the committed full runs, step by step."""
+
+import argparse
+from pathlib import Path
+
+from bitnet.analysis.results import CHECKOUT, load_results
+from bitnet.commands.options import Add
+from bitnet.display.story import story_page
+
+
+def add_options(add: Add) -> None:
+    """The options of the command."""
+    add("--page", default="", help="the file to write (default: results/story.html)")
+
+
+def command(options: argparse.Namespace) -> int:
+    """Write it."""
+    path = Path(options.page) if options.page else CHECKOUT / "results" / "story.html"
+    path.write_text(story_page(load_results()), encoding="utf-8")
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, opens offline in a browser")
+    return 0

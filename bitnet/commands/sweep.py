@@ -1,0 +1,33 @@
+"""`bitnet sweep`: train every run of a grid file, several at once."""
+
+import argparse
+
+from bitnet.checks import choice
+from bitnet.commands.options import Add, add_where
+from bitnet.runs.grid import Grid
+from bitnet.sweep.runner import ENGINES, Runner, failures
+
+
+def add_options(add: Add) -> None:
+    """The options of the command."""
+    add("grid", help="a YAML file with one or several grids, such as params/plan.yaml")
+    rest = "show what is there and how long the rest takes, measured here"
+    add("--dry-run", action="store_true", help=rest)
+    notebook = "execute this notebook for each run, whatever the grid file says; '' for none"
+    add("--notebook", help=notebook)
+    add_where(add)
+    add("--workers", help="runs at once (default: one a core, or one a GPU)")
+    engine = "pool (processes on this machine) or ray (a Ray cluster)"
+    add("--engine", default="pool", help=engine)
+
+
+def command(options: argparse.Namespace) -> int | list[str]:
+    """Do what is left of it; the lines that say what failed."""
+    engine = ENGINES[choice("engine", options.engine, tuple(ENGINES))]
+    where = options.workers, options.device, options.precision
+    grid = Grid.load(options.grid, options.notebook)
+    runner = Runner.prepare(grid, lambda jobs: engine(jobs, *where), options.runs_dir)
+    if options.dry_run:
+        runner.dry_run()
+        return 0
+    return failures(runner.run())

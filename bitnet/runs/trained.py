@@ -1,0 +1,70 @@
+"""A trained model with its words: load a finished run, and let it write."""
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bitnet import checks
+from bitnet.decode import continue_prompts
+from bitnet.runs.history import History, HistoryError, default_runs_dir
+from bitnet.runs.run import load_model
+from bitnet.tokenizer import Vocabulary
+from bitnet.transformer import BitNetModel
+
+__all__ = ["TrainedRun", "load"]
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run: its history, its model, and the vocabulary of its tokens."""
+
+    history: History
+    model: BitNetModel
+    vocabulary: Vocabulary
+
+    def generate(
+        self,
+        prompt: str,
+        tokens: int = 64,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> str:
+        """The continuation of a prompt, greedy for temperature 0; see `decode.continue_prompts`.
+
+        Raises: `ParameterError` for an empty prompt and for values out of range.
+        """
+        if not isinstance(prompt, str) or not prompt:
+            raise checks.ParameterError(
+                "prompt", prompt, "must be a text of at least one character"
+            )
+        ids = torch.tensor(self.vocabulary.encode([prompt]))
+        said = continue_prompts(
+            self.model, ids, checks.integer("tokens", tokens, 1), temperature, 0, top_p, seed
+        )
+        return self.vocabulary.decode(said[0].tolist())
+
+
+def load(run: str | Path) -> TrainedRun:
+    """A finished run by its folder, or by the beginning of its name in the default runs folder.
+
+    Raises: `HistoryError` where there is none, or several, or its weights are missing or damaged.
+    """
+    folder = _find(run)
+    history = History.load(folder)
+    if not history.complete:
+        raise HistoryError(f"{folder}: {history.status}, so there is no trained model yet")
+    return TrainedRun(history, load_model(history), history.vocabulary)
+
+
+def _find(run: str | Path) -> Path:
+    path, runs_dir = Path(run).expanduser(), default_runs_dir()
+    if path.is_dir():
+        return path
+    found = sorted(p.parent for p in runs_dir.glob(f"{glob.escape(str(run))}*/manifest.json"))
+    if len(found) == 1:
+        return found[0]
+    what = f"{len(found)} runs begin so" if found else "no run begins so"
+    raise HistoryError(f"{run}: no folder, and {what} in {runs_dir}; `bitnet runs` lists them")
