@@ -61,7 +61,7 @@ test-browser: $(READY_FOR_BROWSER)  ## open notebooks and pages in a browser: ru
 	@BITNET_REQUIRE_BROWSER=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist worksteal tests/browser
 
 lab: $(READY)  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab --notebook-dir notebooks
+	$(BIN)/jupyter lab --notebook-dir . notebooks/collapse.ipynb
 
 bench: $(READY)  ## measure the trainer against the plain reference
 	@$(BIN)/python -m benchmarks.speed

@@ -16,7 +16,7 @@ _REACH = 0.35  # of the span of the data, over which a reference beyond it is st
 _REACH_LOG = 0.3  # the least of it on a log axis, in powers of ten
 _ROOM = 0.04  # of the axis, left free at either end
 _TOP, _TOP_WITH_NOTE, _BOTTOM = 60, 92, 60  # pixels
-_LEGEND_ROW, _LEGEND_WIDTH, _LEGEND_LETTER = 21, 560, 7.0  # pixels, in a page of 700
+_LEGEND_ROW, _LEGEND_WIDTH, _LEGEND_LETTER = 20, 600, 5.8  # pixels, in a page of 700
 
 
 class Chart:
@@ -170,6 +170,6 @@ class Chart:
             margin={"b": _BOTTOM + height},
             legend={
                 "orientation": "h", "x": 0, "xanchor": "left", "yanchor": "top",
-                "y": -_BOTTOM / plot,
+                "y": -_BOTTOM / plot, "font": {"size": 11},
             },
         )  # fmt: skip

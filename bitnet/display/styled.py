@@ -11,8 +11,8 @@ from bitnet.evaluation.measures import MEASURES, MISSING, Measure, number
 __all__ = ["styled"]
 
 
-def styled(frame: pd.DataFrame) -> Styler:
-    """A table for a notebook, each number as people write it, a dash where there is none.
+def styled(frame: pd.DataFrame, missing: str = MISSING) -> Styler:
+    """A table for a notebook, each number as people write it, `missing` where there is none.
 
     A measure has its own decimals, known by its name or column head, in the columns or in the
     index. Whole numbers have none and others three, or three digits where they are smaller.
@@ -20,7 +20,7 @@ def styled(frame: pd.DataFrame) -> Styler:
     by_row = all(_measure(label) is not None for label in frame.index)
     cells = {
         column: [
-            _written(_measure(label if by_row else column), value)
+            _written(_measure(label if by_row else column), value, missing)
             for label, value in zip(frame.index, frame[column], strict=True)
         ]
         for column in frame
@@ -35,11 +35,11 @@ def _measure(label: object) -> Measure | None:
     return next((m for m in MEASURES.values() if head in (m.name, m.column)), None)
 
 
-def _written(measure: Measure | None, value: object) -> str:
+def _written(measure: Measure | None, value: object, missing: str) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if value is None or value is pd.NaT:
-        return MISSING
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return missing
     if not isinstance(value, int | float | np.number):
         return str(value)
     real = float(value)

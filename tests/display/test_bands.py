@@ -35,7 +35,7 @@ def test_one_run_far_from_the_others_does_not_move_the_line():
     band, line = measure_figure(ending(5.0, 5.2, 9.0), "val_loss").data
     assert set(line.y) == {5.2}
     assert set(band.y) == {5.0, 9.0}
-    assert "5.000 to 9.000" in line.customdata[0]
+    assert "5.00 to 9.00" in line.customdata[0]
 
 
 def test_sizes_lengths_and_texts_are_lines_of_their_own():
@@ -76,10 +76,10 @@ def test_the_state_of_several_runs_is_that_of_most_else_the_worst():
 def test_a_reference_far_from_the_data_is_pointed_at_and_does_not_flatten_it():
     near, far = ending(7.5, 7.6, 8.2), ending(5.0, 5.01, 5.02)
     assert levels(measure_figure(near, "val_loss")) == [7.7]
-    assert "unigram model: 7.700" in texts(measure_figure(near, "val_loss"))
+    assert "unigram model: 7.70" in texts(measure_figure(near, "val_loss"))
     figure = measure_figure(far, "val_loss")
     assert levels(figure) == []
-    assert "↑ unigram model: 7.700" in texts(figure)
+    assert "↑ unigram model: 7.70" in texts(figure)
     low, high = figure.layout.yaxis.range
     assert 5.02 - 5.0 < high - low < 1.2 * (5.02 - 5.0)
     assert 7.7 in levels(loss_figure(far))  # whose subject it is

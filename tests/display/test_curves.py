@@ -45,8 +45,8 @@ def test_the_diversity_figure_draws_ceiling_reference_and_bars():
 
 
 def test_the_loss_figure_draws_a_dead_network_and_the_unigram_model():
-    assert "ln V, a uniform prediction: 10.825" in texts(loss_figure(HISTORIES))
-    assert "unigram model: 7.700" in texts(loss_figure(HISTORIES))
+    assert "ln V, a uniform prediction: 10.82" in texts(loss_figure(HISTORIES))
+    assert "unigram model: 7.70" in texts(loss_figure(HISTORIES))
 
 
 def test_an_incomplete_run_is_marked():
@@ -83,7 +83,7 @@ def test_a_measure_is_drawn_as_recorded_with_its_reference(runs, measure, log):
 def test_a_point_tells_its_run_step_state_and_value(runs):
     for trace, run in zip(measure_figure(runs, "val_loss").data, runs, strict=True):
         assert trace.hovertemplate.startswith(run.config.label())
-        assert "%{y:,.3f}" in trace.hovertemplate
+        assert "%{y:,.2f}" in trace.hovertemplate
         assert list(trace.customdata) == run.states.tolist()
 
 

@@ -59,8 +59,8 @@ def test_probes_of_two_sizes_on_one_text_are_told_apart():
 
 CEILING, TEXT = "ceiling: {} positions", "the text itself: {}"
 UNIGRAM, UNIFORM, DEAD = (
-    "unigram model: {:.3f}",
-    "ln V, a uniform prediction: {:.3f}",
+    "unigram model: {:.2f}",
+    "ln V, a uniform prediction: {:.2f}",
     "dead above this line",
 )
 EXPECTED = {
@@ -130,8 +130,8 @@ def test_a_reference_that_two_texts_share_is_drawn_once():
         ("effective_tokens", 60.04, "60.0"),
         ("unique_tokens", 50257.0, "50\u00a0257"),
         ("unique_tokens", math.nan, "\u2013"),
-        ("val_loss", 6.8, "6.800"),
-        ("val_loss", -0.0001, "0.000"),
+        ("val_loss", 6.8, "6.80"),
+        ("val_loss", -0.0001, "0.00"),
         ("val_loss", math.inf, "\u2013"),
         ("context_information", None, "\u2013"),
     ],

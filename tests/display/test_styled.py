@@ -33,3 +33,8 @@ def test_numbers_in_a_table_are_as_people_write_them():
 def test_a_table_of_measures_has_their_decimals_by_row():
     frame = pd.DataFrame({"l2-0.0": [73.0, 6.5]}, index=["unique tokens", "held-out loss"])
     assert re.findall(r"<td[^>]*>(.*?)</td>", styled(frame).to_html()) == ["73", "6.50"]
+
+
+def test_what_is_missing_may_have_a_word_of_its_own():
+    html = styled(pd.DataFrame({"step": [8, None]}), "not in this run").to_html()
+    assert re.findall(r"<td[^>]*>(.*?)</td>", html) == ["8", "not in this run"]

@@ -46,7 +46,7 @@ def test_committed_outputs_are_whole_small_and_of_no_particular_machine(path):
     assert executed, "committed without having been run"
     outputs = json.dumps([cell.outputs for cell in code_cells(notebook)])
     assert not re.search(r"/(home|root|work|tmp|Users)/", outputs)
-    assert "image/png" in outputs, "no picture for a plain page"
+    assert "image/jpeg" in outputs, "no picture for a plain page"
 
 
 @every_notebook
