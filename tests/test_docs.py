@@ -18,20 +18,26 @@ import pytest
 import yaml
 
 from bitnet import ARMS, MEASURES, Probe, Recipe, load_corpus
+from bitnet.__main__ import COMMANDS as OF_THE_PACKAGE
 from bitnet.__main__ import _parser
 from bitnet.analysis.assessment import FAILS_BAR, LAST_QUARTER, WORKS_BAR
-from bitnet.analysis.results import load_results
-from bitnet.analysis.summary import measures_table
+from bitnet.analysis.results import load_plan, load_results
+from bitnet.analysis.summary import measures_table, quote
+from bitnet.config import BLOCK, BYTES, LARGEST_VOCABULARY
+from bitnet.data import PIECE
 from bitnet.evaluation import diversity
 from bitnet.quant import MIN_SCALE
 from bitnet.runs.grid import Grid
-from bitnet.scales import FULL
+from bitnet.runs.history import FORMAT, VOCABULARY_FILE
+from bitnet.scales import FULL, MINIATURE, SCALES
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("README.md", "results/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+NAMES = (
+    "README.md", "results/README.md", "results/MINIATURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
+)  # fmt: skip
 DOCUMENTS = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
 IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
-README, RESULTS = DOCUMENTS[:2]
+README, RESULTS, IN_MINIATURE = DOCUMENTS[:3]
 
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -67,7 +73,7 @@ def prose(path: Path) -> list[str]:
 
 def commands() -> list[tuple[str, str]]:
     """(document, command): the lines of shell blocks without comments, and those in backticks."""
-    starts = ("python -m", "papermill", "pytest", "make ", "jupyter")
+    starts = ("bitnet ", "python -m", "papermill", "pytest", "make ", "jupyter")
     found = []
     for path, name in zip(DOCUMENTS, IDS, strict=True):
         lines = [line for code in fences(path, "", "bash") for line in code.splitlines()]
@@ -119,18 +125,32 @@ def test_every_make_target_that_is_named_exists():
 
 
 def test_every_command_of_the_package_is_understood():
-    found = [(name, text) for name, text in COMMANDS if text.startswith("python -m bitnet")]
-    assert {text.split()[3] for _, text in found if len(text.split()) > 3} >= {
-        "run", "sweep", "evidence",
-    }  # fmt: skip
-    for name, text in found:
-        arguments = shlex.split(text)[3:]
-        if not arguments:
+    starts = ("bitnet", "python -m bitnet")
+    found = [
+        (name, text, shlex.split(text.removeprefix(start)))
+        for name, text in COMMANDS
+        for start in starts
+        if text == start or text.startswith(f"{start} ")
+    ]
+    assert {words[0] for _, _, words in found if words} >= set(OF_THE_PACKAGE)
+    for name, text, words in found:
+        if words in ([], ["--version"]):
             continue
-        options = _parser().parse_args(arguments)  # exits where it does not understand
+        options = _parser(words).parse_args(words)  # exits where it does not understand
         grid, notebook = getattr(options, "grid", ""), getattr(options, "notebook", "")
         for file in (grid, notebook):
             assert not file or (ROOT / file).exists(), (name, text)
+
+
+def test_a_run_of_the_full_size_says_so():
+    """Without a scale a command means the miniature on a CPU, so a full width is not enough."""
+    ours = [
+        (name, text) for name, text in COMMANDS if re.match(r"(python -m )?bitnet |paper", text)
+    ]
+    assert len(ours) > 20
+    for name, text in ours:
+        if re.search(r"(--|-p )(hidden|steps) (256|512|20000)", text):
+            assert re.search(r"(--|-p )scale full", text), (name, text)
 
 
 def test_every_papermill_command_names_a_notebook_and_its_parameters():
@@ -190,6 +210,13 @@ def test_the_changelog_names_what_is_gone_and_what_is_there():
     assert len(names) > 20
     for span in spans(page):
         assert not re.fullmatch(r"bitnet(\.\w+)+", span) or exists(span), span
+    (gone,) = tables(page, "| gone | instead |")
+    assert len(gone) >= 5
+    for row in gone:
+        old, new = row.strip("|").split("|")
+        for name in re.findall(r"`([a-z_]+\.\w+)(?=[`(])", old):
+            assert not exists(f"bitnet.{name}"), row
+        assert new.strip(), row
     for row in modules:
         (old,) = re.findall(r"^\| `(\w+)`", row)
         assert not (ROOT / "bitnet" / f"{old}.py").exists(), row
@@ -201,9 +228,11 @@ def test_the_example_of_the_readme_trains_and_shows_its_progress(tmp_path, monke
     exec(code, {})
     shown = capsys.readouterr()
     for arm in ("l2-0.0", "adamw-0.0"):
-        assert re.search(rf"^.*{arm}, [^\r]* 60/60 ", shown.out, re.MULTILINE)
+        assert re.search(rf"^.*{arm}, [^\r]* 200/200 ", shown.out, re.MULTILINE)
         assert arm in shown.out
     assert "held-out loss" in shown.out
+    assert "works here (full: hidden 256 and 512, 50257 tokens, 20000 steps)" in shown.out
+    assert "200 of the plan's 6000 steps were trained, so nothing is decided yet" in shown.out
 
 
 def test_the_python_examples_of_the_docs_run(capsys):
@@ -255,7 +284,7 @@ def test_the_thresholds_of_the_docs_are_those_of_the_code():
         f"at least {diversity.DIVERSE_EFFECTIVE_TOKENS} effective tokens",
         f"more than {WORKS_BAR} unique tokens; fewer than {FAILS_BAR} fail",
         f"Counts from {FAILS_BAR} to {WORKS_BAR} leave it",
-        f"it has {FULL.steps} updates",
+        f"it has {FULL.steps} updates at the full scale, {MINIATURE.steps} in the miniature",
         f"{diversity.PROMPTS} fixed random prompts",
         f"and {diversity.PASSAGES} fixed passages",
         f"{diversity.OPENING} tokens are given, {diversity.CONTINUATION} follow",
@@ -284,6 +313,55 @@ def test_the_table_of_arms_is_that_of_the_code():
         }
         written = dict(re.findall(r"(\w+)` (\S+)", others))
         assert written == {name: str(value) for name, value in changed.items()}, arm
+
+
+def test_the_table_of_scales_is_that_of_the_code():
+    expected = [
+        f"| `{s.name}` | {s.hidden} | {thousands(s.vocabulary)} "
+        f"| {s.batch_size}x{s.sequence_length} | {thousands(s.steps)} "
+        f"| [{Path(s.plan).name}](../{s.plan}) |"
+        for s in SCALES.values()
+    ]
+    head = "| scale | hidden | vocabulary | batch | updates |"
+    assert tables(ROOT / "docs" / "recipes.md", head) == [expected]
+
+
+def test_the_sizes_of_a_text_are_those_of_the_code():
+    page = " ".join((ROOT / "docs" / "runs.md").read_text().split())
+    for text in (
+        f"blocks of {thousands(BLOCK)} tokens",
+        f"pieces of about {thousands(PIECE)} characters",
+        f"from {BYTES} to {thousands(LARGEST_VOCABULARY)} tokens",
+        f"`{VOCABULARY_FILE}`",
+        f"format {FORMAT}",
+    ):
+        assert text in page
+
+
+def test_the_page_of_the_miniature_has_a_place_for_its_results_and_no_number_of_them(tmp_path):
+    page = IN_MINIATURE.read_text()
+    copy = tmp_path / "MINIATURE.md"
+    copy.write_text(page)
+    quote(copy, "what the runs say")
+    assert copy.read_text().count("what the runs say") == 1
+    written = " ".join(LINK.sub(r"[\1]", GENERATED.sub("", page)).split())
+    facts = [
+        f"hidden {MINIATURE.hidden}",
+        f"{thousands(MINIATURE.vocabulary)} tokens",
+        f"batch {MINIATURE.batch_size}x{MINIATURE.sequence_length}",
+        f"{thousands(MINIATURE.steps)} updates",
+        f"hidden {FULL.hidden}",
+        f"{thousands(FULL.vocabulary)} tokens",
+        f"{thousands(FULL.steps)} updates",
+        f"{len(load_plan(scale=MINIATURE).runs)} runs",
+    ]
+    for fact in facts:
+        assert fact in written
+        written = written.replace(fact, " ")
+    for name in ("weight decay 0.0 in Stage 2", "GPT-2"):
+        written = written.replace(name, " ")
+    # Nothing else is a number, but for those in the names of arms and files.
+    assert re.findall(r"\d+", re.sub(r"`[^`]*`", " ", written)) == []
 
 
 def test_the_table_of_speeds_is_that_of_the_benchmarks():
@@ -427,7 +505,8 @@ def of_readme(r: Runs, table_loss: float) -> list[str]:
         f"a dead network shows anything from {min(dead)} to {max(dead)}",
         f"AdamW shows {min(probe):.0f} to {max(probe):.0f}: by the bar of {FAILS_BAR}",
         f"All {len(r.all)} runs were",
-        "The 160 updates of `make verify`",
+        f"hidden {MINIATURE.hidden}, {thousands(MINIATURE.vocabulary)} tokens, "
+        f"{thousands(MINIATURE.steps)} updates",
     ]
 
 

@@ -7,6 +7,9 @@ import re
 import papermill
 import yaml
 
+from bitnet import Plan
+from bitnet.runs.grid import Grid
+from bitnet.scales import FULL, scale_of
 from tests.support.notebooks import ROOT, VERIFY, code_cells, every_notebook, read, tagged
 
 LONGEST_LINE = 100
@@ -91,8 +94,28 @@ def test_the_parameter_files_are_the_briefs_phases():
     files = {name: values for name, values in files.items() if "grids" not in values}
     phases = {name: (values["hidden"], values["steps"]) for name, values in files.items()}
     assert phases == {
-        "quick": (256, 0), "verify-5k": (256, 5000), "verify-256": (256, 20_000),
-        "verify-512": (512, 20_000), "verify-768": (768, 30_000),
+        "verify-5k": (256, 5000), "verify-256": (256, 20_000), "verify-512": (512, 20_000),
+        "verify-768": (768, 30_000),
     }  # fmt: skip
     known = set(papermill.inspect_notebook(str(VERIFY)))
     assert all(set(values) <= known for values in files.values())
+    for values in files.values():
+        plan = Plan(**values, device="cpu")
+        assert plan.scale == "full"  # the brief's sizes, where there is no GPU too
+        assert {run.vocabulary for run in plan.runs} == {FULL.vocabulary}
+
+
+def test_every_other_parameter_file_is_a_grid_of_one_scale():
+    scales = {}
+    for path in sorted((ROOT / "params").glob("*.yaml")):
+        if "grids" in yaml.safe_load(path.read_text()):
+            runs = Grid.load(path).runs
+            scales[path.stem] = {scale.name if (scale := scale_of(run)) else "" for run in runs}
+    assert scales == {"miniature": {"miniature"}, "plan": {"full"}, "sweep-quick": {"miniature"}}
+
+
+def test_the_demonstration_of_a_sweep_shares_its_runs_with_make_verify():
+    runs = Grid.load(ROOT / "params" / "sweep-quick.yaml").runs
+    verified = Plan(scale="miniature", device="cpu").runs
+    assert set(verified) < set(runs)
+    assert len(runs) == 5
