@@ -76,7 +76,7 @@ def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
     kinds: dict[str, type[torch.optim.Optimizer]] = {
         "adam": torch.optim.Adam, "adamw": torch.optim.AdamW,
     }  # fmt: skip
-    kind: type[Any] = eager_optimizer(kinds[recipe.optimizer])
+    kind: Any = eager_optimizer(kinds[recipe.optimizer])
     device = model.lm_head.weight.device
     on_gpu = device.type == "cuda"
     rate = torch.tensor(recipe.peak_lr, device=device) if on_gpu else recipe.peak_lr

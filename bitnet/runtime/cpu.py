@@ -62,7 +62,6 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-@cache
 def eager_optimizer(kind: type[Optimizer]) -> type[Optimizer]:
     """An optimizer of torch, without what prepares it for torch.compile.
 
