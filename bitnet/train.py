@@ -1,7 +1,7 @@
 """Training: one run as a stream of records. Nothing here measures, draws, prints or judges."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from bitnet.data import Corpus
 from bitnet.recipes import Recipe
 from bitnet.records import Diverged, Record, Snapshot
 from bitnet.runtime.backend import Backend, choose
-from bitnet.runtime.cpu import start_threads
+from bitnet.runtime.cpu import eager_optimizer, start_threads
 from bitnet.runtime.cuda_graph import StepGraph
 from bitnet.runtime.kernels import linear_cross_entropy
 from bitnet.schedule import evaluation_steps, learning_rate, weight_decay
@@ -73,7 +73,8 @@ def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
 
     On CUDA the rate is a tensor, so that a captured update reads it anew.
     """
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    kinds: dict[str, type[Any]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    kind: type[Any] = eager_optimizer(kinds[recipe.optimizer])
     device = model.lm_head.weight.device
     on_gpu = device.type == "cuda"
     rate = torch.tensor(recipe.peak_lr, device=device) if on_gpu else recipe.peak_lr

@@ -11,9 +11,9 @@ from bitnet import ParameterError, load_corpus
 from bitnet.config import BLOCK
 from bitnet.tokenizer import trained
 
-# Lines of 128 characters, so that a piece is of 129: the first line break that is not before its
-# 16384th character ends it. Twenty pieces and a last one that is shorter and ends no line.
-LINES, PIECES = 129, 20
+# Lines of 128 characters, so that a piece is of 33: the first line break that is not before its
+# 4096th character ends it. Twenty pieces and a last one that is shorter and ends no line.
+LINES, PIECES = 33, 20
 WORDS = ["the", "cat", "sat", "on", "mat", "hat", "été", "\U0001f600", "and", "of", "\t", "a"]
 
 
@@ -137,14 +137,14 @@ def test_a_vocabulary_that_a_text_cannot_give_is_one_line(small, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["a cat and a dog, " * 20_000, "a cat and a dog\n" * 6000], ids=["one line", "short"]
+    "text", ["a cat and a dog, " * 20_000, "a cat and a dog\n" * 2000], ids=["one line", "short"]
 )
 def test_a_text_of_which_nothing_can_be_held_out_is_one_line(tmp_path, text):
     """It is long enough for GPT-2's vocabulary, whose blocks are of tokens."""
     (tmp_path / "text.txt").write_text(text)
     with pytest.raises(ParameterError) as error:
         of_size(tmp_path / "text.txt", tmp_path / "cache", 260)
-    assert "must hold at least 10 pieces of 16384 characters, each ended" in str(error.value)
+    assert "must hold at least 10 pieces of 4096 characters, each ended" in str(error.value)
     assert "\n" not in str(error.value)
     assert of_size(tmp_path / "text.txt", tmp_path / "cache", 50257).held_out.numel()
 

@@ -10,7 +10,7 @@ from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 from bitnet.schedule import stage_boundary
 
-__all__ = ["DECOUPLED", "DOWN", "Phenomenon", "agreement", "held", "phenomena"]
+__all__ = ["DECISIVE", "DECOUPLED", "DOWN", "Phenomenon", "agreement", "held", "phenomena"]
 
 DOWN = ("dead", "collapsed")
 HEALTHY_PROBE = 16  # of 20: the least that the brief calls healthy early in Stage 1
@@ -19,6 +19,20 @@ GROUPS = {"embedding": "embedding", "head": "head", "ternary": "blocks", "norm":
 DECOUPLED = "adamw-0.0"
 FULL_PRECISION = "fp-l2-0.0"
 REPEATS = 0.5  # of greedy 4-grams: a model with more is said to repeat itself
+
+
+# Those that ask yes or no about the question itself: by them a smaller model is called faithful.
+DECISIVE = (
+    "coupled decay kills the network in Stage 1",
+    "the 20-prompt probe calls that dead network healthy",
+    "coupled decay is dead or collapsed at the switch",
+    f"{FIX}, the fix, comes back after the switch",
+    f"{FIX} is diverse at the last step",
+    f"{BROKEN}, the broken setting, stays down",
+    "full precision is down at the switch too",
+    "full precision comes back too",
+    f"{DECOUPLED} is never down",
+)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ import pandas as pd
 
 from bitnet.analysis.counts import checklist, column_heads, final_counts
 from bitnet.analysis.hypotheses import answers_by_size, hypotheses
-from bitnet.analysis.phenomena import agreement, phenomena
+from bitnet.analysis.phenomena import DECISIVE, agreement, phenomena
 from bitnet.analysis.statistics import final_intervals
 from bitnet.analysis.verdict import judge
 from bitnet.evaluation.measures import MEASURES, number
 from bitnet.recipes import FIX
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
-from bitnet.scales import MINIATURE, full_length
+from bitnet.scales import FULL, MINIATURE, full_length
 
 __all__ = ["faithfulness", "headline", "measures_table", "quote", "runs_table", "summary"]
 
@@ -70,21 +70,29 @@ def summary(grid: Grid, histories: Sequence[History]) -> str:
 
 
 def faithfulness(miniature: Sequence[History], full: Sequence[History]) -> str:
-    """The miniature beside the full runs, phenomenon by phenomenon, and then what it rests on."""
-    sizes = {f"miniature, hidden {MINIATURE.hidden}": _of_hidden(miniature, MINIATURE.hidden)}
-    sizes |= {
-        f"full, hidden {hidden}": _of_hidden(full, hidden)
-        for hidden in sorted({h.config.hidden for h in full})
-    }
-    rests = [
-        f"- {p.name}: **{p.answer}** ({p.evidence})." for p in phenomena(sizes[next(iter(sizes))])
-    ]
+    """The miniature beside the full runs, phenomenon by phenomenon, and what it rests on.
+
+    The reading is that of `results/PLAN-MINIATURE.md`: the lines in `DECISIVE` have to agree with
+    the full runs at the scale's own hidden size.
+    """
+    here = f"miniature, hidden {MINIATURE.hidden}"
+    sizes = {here: _of_hidden(miniature, MINIATURE.hidden)}
+    hidden = sorted({history.config.hidden for history in full})
+    sizes |= {f"full, hidden {size}": _of_hidden(full, size) for size in hidden}
+    pair = agreement({name: sizes[name] for name in (here, f"full, hidden {FULL.hidden}")})
+    lacking = [row.phenomenon for row in pair.itertuples()
+               if row.phenomenon in DECISIVE and row.agree != "yes"]  # fmt: skip
+    said = (
+        f"**Faithful in the phenomenon**: the {len(DECISIVE)} lines that decide it, by the plan, "
+        f"agree with the full runs at hidden {FULL.hidden}."
+    )
+    if lacking:
+        said = f"**Not faithful in the phenomenon**, by the plan: {'; '.join(lacking)}."
+    rests = [f"- {p.name}: **{p.answer}** ({p.evidence})." for p in phenomena(sizes[here])]
     parts = [
-        "### Phenomenon by phenomenon",
-        _table(agreement(sizes)),
-        "### What the miniature's answers rest on",
-        _listed(rests),
-    ]
+        "### Phenomenon by phenomenon", _table(agreement(sizes)), _wrapped(said),
+        "### What the miniature's answers rest on", _listed(rests),
+    ]  # fmt: skip
     return "\n\n".join(parts)
 
 

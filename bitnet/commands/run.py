@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from bitnet import checks
 from bitnet.commands.options import Add, add_sizes, add_where
 from bitnet.recipes import arm_name
 from bitnet.runs.grid import Grid, find_notebook
@@ -33,9 +34,10 @@ def command(options: argparse.Namespace) -> int | list[str]:
     if options.job:
         reason = work()
         return INTERRUPTED if reason == STOPPED else int(bool(reason))
+    seed = checks.integer("seed", options.seed, 0)
     plan = Plan(
         hidden=options.hidden, steps=options.steps, arms=[arm_name(options.arm)],
-        seeds=options.seed, corpus=options.corpus, device=options.device,
+        seeds=[seed], corpus=options.corpus, device=options.device,
         eval_every=options.eval_every, probe_positions=options.probe_positions, scale=options.scale,
         vocabulary=options.vocabulary, order=options.order,
     )  # fmt: skip

@@ -3,9 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
 
 from rich.console import Console
 
@@ -14,6 +12,7 @@ from bitnet.display.live_view import LiveView
 from bitnet.evaluation.diversity import OPENING, Probe
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.plan import Plan
+from bitnet.sweep.estimate import EstimateError
 from bitnet.sweep.job import Event, Job, Outcome
 from bitnet.sweep.runner import Runner
 from bitnet.sweep.study import histories, prepare
@@ -68,6 +67,7 @@ class LiveTraining:
 
         Raises: `NotFinished` outside a notebook, `ParameterError` as `sweep.study.prepare`.
         """
+        _event_loop()
         if self.live:
             self.view = self.view or LiveView(self.plan.runs, self.stop, self.resume)
             self.view.show()
@@ -81,36 +81,33 @@ class LiveTraining:
     _ipython_display_ = show
 
     def stop(self) -> None:
-        """Ask the workers to stop and to keep their state; returns at once."""
-        if self.task and self.training:
+        """Ask the workers to stop and to keep their state; returns at once.
+
+        Once: asked a second time they would be killed, without a word of what they have.
+        """
+        if self.task and self.training and not self.stopped:
             self.stopped = True
             self.task.cancel()
             if self.view:
                 self.view.log("stopping ...")
 
     def resume(self) -> None:
-        """Start the workers, if they are not at it.
+        """Start the workers, if they are not at it and there is something left for them.
 
-        Finished runs are loaded, and one that was stopped is resumed.
+        Finished runs are loaded, and one that was stopped or has failed is resumed.
         """
-        if self.training or (self.task and not self.stopped):
+        if self.training or self._succeeded():
             return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise NotFinished(
-                "no event loop here; bitnet.execute(plan) trains in a script"
-            ) from None
-        runner = prepare(self.plan, console=_plain())
+        loop, runner = _event_loop(), prepare(self.plan, console=_plain())
         self.stopped = False
-        if self.view:
-            self.view.began_training()
-            work: Coroutine[Any, Any, list[History]] = self._live(runner, self.view)
-        else:
-            if runner.pending:
-                _plain().print(runner.estimate()[0], soft_wrap=True)
-            work = self._in_lines(runner)
-        self.task = loop.create_task(work)
+        if not self.view:
+            _announce(runner)
+            self.task = loop.create_task(self._in_lines(runner))
+            return
+        self.view.began_training()
+        self.task = loop.create_task(self._live(runner, self.view))
+        # Not by the task itself: one that is cancelled before its first turn never begins.
+        self.task.add_done_callback(self._tell_end)
 
     async def finished(self) -> list[History]:
         """The histories once all runs are finished; the kernel is free meanwhile for the buttons.
@@ -125,13 +122,15 @@ class LiveTraining:
         if self.task is None:
             raise NotFinished("not started; call start() first")
         try:
-            while self.training or self.stopped:
+            while self.training or (self.view and self.task.cancelled()):
                 await asyncio.sleep(POLL_SECONDS)
         except (KeyboardInterrupt, asyncio.CancelledError):  # how IPython interrupts such a cell
             self.stop()
             with suppress(asyncio.CancelledError):
                 await self.task
             raise
+        if self.task.cancelled():
+            raise NotFinished("stopped; start() goes on, from the last checkpoints")
         found = self.task.result()
         if not any(history.evaluated for history in found):
             reasons = {str(h.manifest.get("reason", h.status)) for h in found}
@@ -141,6 +140,16 @@ class LiveTraining:
             self.view.leave_picture(found)
         return found
 
+    def _succeeded(self) -> bool:
+        task = self.task
+        return task is not None and task.done() and not (task.cancelled() or task.exception())
+
+    def _tell_end(self, task: asyncio.Task[list[History]]) -> None:
+        """Tell the view how a task of its own ended."""
+        assert self.view
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        self.view.ended([] if error else task.result(), error)
+
     async def _in_lines(self, runner: Runner) -> list[History]:
         with SweepTable(runner.jobs, runner.engine.workers, _plain()) as table:
             return histories(await runner.work(table))
@@ -149,16 +158,10 @@ class LiveTraining:
         text = self.plan.load_corpus(view.log)
         passage = Probe.from_corpus(text).passages[0, :OPENING].tolist()
         view.prompt = text.vocabulary.decode(passage)
-        found: list[History] = []
-        error: BaseException | None = None
-        try:
-            found = histories(await runner.work(_Watch(view)))
-        except BaseException as problem:
-            error = problem
-            raise
-        finally:
-            view.ended(found, error)
-        return found
+        watch = _Watch(view)
+        for job in runner.jobs:
+            watch.load(job)  # what an earlier session has left
+        return histories(await runner.work(watch))
 
 
 class _Watch:
@@ -172,16 +175,35 @@ class _Watch:
             self.view.log(event["line"])
         elif event["event"] == "progress":
             if event["evaluated"]:
-                self._load(job)
+                self.load(job)
             self.view.progress(job.config, event["step"], event["loss"])
 
     def finish(self, job: Job, outcome: Outcome, state: str = "") -> None:
-        self._load(job)
+        self.load(job)
 
-    def _load(self, job: Job) -> None:
+    def load(self, job: Job) -> None:
+        """Show what a run has in its folder."""
         # A run that never began has no folder; a worker may be at the next evaluation's files.
         with suppress(HistoryError, ParameterError, ValueError):
             self.view.load(History.load(job.runs_dir / job.identity))
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise NotFinished("no event loop here; bitnet.execute(plan) trains in a script") from None
+
+
+def _announce(runner: Runner) -> None:
+    """Print how long it takes here; where that cannot be measured, why: it is no reason to stop."""
+    if not runner.pending:
+        return
+    try:
+        line = runner.estimate()[0]
+    except EstimateError as error:
+        line = str(error)
+    _plain().print(line, markup=False, soft_wrap=True)
 
 
 def _plain() -> Console:

@@ -16,6 +16,7 @@ from bitnet.runs.history import History
 __all__ = ["LiveView"]
 
 REDRAW_SECONDS = 0.5
+ENDED = ("complete", "diverged", "failed")  # a run that was stopped goes on
 _DECIMALS = MEASURES["val_loss"].decimals
 
 
@@ -139,7 +140,7 @@ class LiveView:
         rest = [
             config.steps - seen.reached
             for config, seen in self.seen.items()
-            if seen.status in ("waiting", "training")
+            if seen.status not in ENDED
         ]
         left = _duration((now - self.began) / self.trained * sum(rest))
         runs = f"all {len(self.runs)} runs" if len(self.runs) > 1 else "the run"

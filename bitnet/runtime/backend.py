@@ -61,8 +61,9 @@ class Backend:
         """
         keep_freed_memory()
         torch.set_flush_denormal(True)
-        before = torch.are_deterministic_algorithms_enabled()
-        torch.use_deterministic_algorithms(self.strict or before)
+        to_set = self.strict and not torch.are_deterministic_algorithms_enabled()
+        if to_set:  # asking imports torch's compiler, as in `eager_optimizer`
+            torch.use_deterministic_algorithms(True)
         on_gpu = self.device.type == "cuda"
         if on_gpu:
             # Needed for strictness, and read once as cuBLAS starts, which may be in an earlier run
@@ -73,7 +74,8 @@ class Backend:
                 yield
         finally:
             torch.set_flush_denormal(False)
-            torch.use_deterministic_algorithms(before)
+            if to_set:
+                torch.use_deterministic_algorithms(False)
 
 
 def choose(device: str = "auto", precision: str = "auto", strict: bool = False) -> Backend:

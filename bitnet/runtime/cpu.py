@@ -6,6 +6,7 @@ is taken: products through the BLAS, float32 instead of bfloat16.
 
 import contextlib
 import ctypes
+import inspect
 import platform
 import sys
 from functools import cache
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 __all__ = [
-    "has_amx", "keep_freed_memory", "onednn_is_faster", "onednn_product", "processor",
-    "start_threads",
+    "eager_optimizer", "has_amx", "keep_freed_memory", "onednn_is_faster", "onednn_product",
+    "processor", "start_threads",
 ]  # fmt: skip
 
 
@@ -58,6 +60,19 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+@cache
+def eager_optimizer(kind: type[Optimizer]) -> type[Optimizer]:
+    """An optimizer of torch, without what prepares it for torch.compile.
+
+    The same functions, unwrapped: the wrapping imports the compiler at its first call, which is a
+    third of the time that a small run takes to start, and nothing is compiled here.
+    """
+    names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    plain["step"] = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), plain)
 
 
 def start_threads() -> None:

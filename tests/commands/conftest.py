@@ -1,11 +1,9 @@
 """A text and a finished study on it, for the commands that read what is there."""
 
-import random
-
 import pytest
 
 from bitnet.__main__ import main
-from tests.support.text import WORDS
+from tests.support.text import write_lines
 
 SIZES = ("--hidden", "16", "--steps", "16", "--vocabulary", "300", "--device", "cpu")
 
@@ -13,11 +11,7 @@ SIZES = ("--hidden", "16", "--steps", "16", "--vocabulary", "300", "--device", "
 @pytest.fixture(scope="session")
 def lines(tmp_path_factory):
     """A text in lines, long enough for a vocabulary of its own."""
-    generator = random.Random(0)
-    said = (" ".join(generator.choice(WORDS) for _ in range(12)) for _ in range(1500))
-    path = tmp_path_factory.mktemp("text") / "lines.txt"
-    path.write_text("\n".join(said))
-    return path
+    return write_lines(tmp_path_factory.mktemp("text") / "lines.txt")
 
 
 @pytest.fixture(scope="session")

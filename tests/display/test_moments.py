@@ -21,8 +21,9 @@ def test_a_moment_says_what_the_history_holds(tiny_runs):
         assert moment["facts"][1] == f"{row['val_loss']:.2f}"
         assert len(moment["bars"]) == min(BARS, len(snapshot.top_tokens))
         token, share, _ = snapshot.top_tokens[0]
-        assert moment["bars"][0][:2] == (shown(token), round(100 * share, 2))
-        assert moment["said"] == [segments(snapshot.continuations[i]) for i in PASSAGES]
+        assert moment["bars"][0][:2] == (shown(token, run.vocabulary), round(100 * share, 2))
+        said = [segments(snapshot.continuations[i], run.vocabulary) for i in PASSAGES]
+        assert moment["said"] == said
 
 
 def test_the_rest_of_the_histogram_is_counted(committed):

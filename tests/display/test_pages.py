@@ -4,7 +4,6 @@ from dataclasses import replace
 from importlib.resources import files
 
 from bitnet.display.pages import PLACES, player, render
-from bitnet.tokenizer import encode
 from tests.support.pages import data_of, fetched, text_of
 
 LONGEST_LINE = 100
@@ -35,7 +34,7 @@ def test_a_run_without_an_evaluation_is_left_out_and_no_run_is_no_piece(runs):
 
 
 def test_texts_of_models_are_escaped_in_markup_and_in_data(runs):
-    (script,) = encode(["</script><script>alert(1)</script><!-- "])
+    (script,) = runs[0].vocabulary.encode(["</script><script>alert(1)</script><!-- "])
     snapshots = [
         replace(
             snapshot,

@@ -11,13 +11,16 @@ from rich.console import Console
 
 from bitnet import HistoryError, Plan, Trainer, checklist, execute, judge, preflight
 from bitnet.__main__ import main
+from bitnet.analysis.answer import in_words, registered
 from bitnet.analysis.mechanism import block_table, death_table
 from bitnet.analysis.results import load_plan, survey
 from bitnet.analysis.statistics import paired_differences, recovery
 from bitnet.display.explorer import explore
 from bitnet.display.figures import entropy_figure, phase_figure, spread_figure
-from bitnet.display.report import print_report, write_report
+from bitnet.display.printout import print_report
+from bitnet.display.report import write_report
 from bitnet.display.weight_figures import grid_figure, penalty_figure, row_norm_figure
+from tests.support.corpus import VOCABULARY
 from tests.support.pages import data_of, fetched, text_of
 
 
@@ -28,6 +31,8 @@ def study(tmp_path_factory, corpus):
         steps=8,
         arms="l2-0.05,l2-0.0",
         device="cpu",
+        scale="full",
+        vocabulary=VOCABULARY,
         probe_positions=310,
         runs_dir=tmp_path_factory.mktemp("runs"),
     )
@@ -39,7 +44,7 @@ def test_the_bundle_holds_traces_verdict_and_page(study, tmp_path):
     folder = write_report(tmp_path / "report", *study)
     assert {p.name for p in folder.iterdir()} == {"report.html", "verdict.json", "traces"}
     traces = sorted(p.name for p in (folder / "traces").glob("*-trace.csv"))
-    assert traces == ["l2-0.0-h32-t8-s0-trace.csv", "l2-0.05-h32-t8-s0-trace.csv"]
+    assert traces == [f"{arm}-h32-v{VOCABULARY}-t8-s0-trace.csv" for arm in ("l2-0.0", "l2-0.05")]
     facts = json.loads((folder / "verdict.json").read_text())
     assert facts["answer"] == study[3].answer == "inconclusive"
     assert len(facts["final_counts"]) == 2
@@ -132,6 +137,8 @@ def test_an_arm_that_ran_out_of_memory_at_once_does_not_keep_the_others_from_bei
         steps=8,
         arms="l2-0.1,l2-0.0",
         device="cpu",
+        scale="full",
+        vocabulary=VOCABULARY,
         runs_dir=tmp_path / "runs",
         probe_positions=310,
     )
@@ -174,27 +181,68 @@ def test_a_crash_while_writing_keeps_the_earlier_report_and_claims_nothing(
     assert (tmp_path / "report.previous" / "verdict.json").read_bytes() == before
 
 
-def test_the_terminal_shows_verdict_table_and_paths_in_80_columns(study, tmp_path):
-    folder = write_report(tmp_path / "report", *study)
+def printed(folder):
     out = io.StringIO()
     print_report(folder, Console(file=out, width=80, highlight=False))
-    text = out.getvalue()
-    assert "INCONCLUSIVE" in text
-    assert re.search(r"^│ l2-0\.05 +│", text, re.MULTILINE)
-    assert "unique" in text
+    return out.getvalue()
+
+
+def in_order(text, parts):
+    """Whether all of these stand in a text, each after the one before, lines or not."""
+    places = [" ".join(text.split()).find(" ".join(part.split())) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    return places == sorted(places)
+
+
+def test_the_terminal_shows_the_answer_first_and_the_paths_last_in_80_columns(study, tmp_path):
+    folder = write_report(tmp_path / "report", *study)
+    text, verdict = printed(folder), study[3]
+    files = [folder / name for name in ("report.html", "verdict.json", "traces")]
+    words = in_words(study[1], verdict)
+    asked = [
+        f"- {question} {answer.upper()}: {why}" for question, answer, why in verdict.sub_answers
+    ]
+    parts = [
+        "Does Stage-2 weight decay 0.0 cure", f"I{words[1:]}.", verdict.reason,
+        "The registered full runs: ", *asked, f"- The 20-prompt probe: {verdict.prompt_probe}",
+        *map(str, files),
+    ]  # fmt: skip
+    assert words.startswith("inconclusive here (hidden 32, ")
+    assert len(asked) == 3
+    assert in_order(text, parts)
     assert "…" not in text
-    assert str(folder / "report.html") in text.replace("\n", "")
+    shown = [line for line in text.splitlines() if not any(str(path) in line for path in files)]
+    assert max(map(len, shown)) <= 80
+    assert all(f"  {path}  " in text for path in files)
 
 
-def test_the_command_prints_the_committed_verdict_beside_the_readers_own(study, tmp_path, capsys):
-    registered = load_plan()
-    histories, found = survey(registered)
+def test_the_command_prints_the_registered_answer_beside_the_readers_own(study, tmp_path, capsys):
+    full, registered_verdict = registered()
     assert main(["verdict", str(write_report(tmp_path / "report", *study))]) == 0
-    own, committed = capsys.readouterr().out.split("\nBeside it, ")
-    assert "INCONCLUSIVE" in own
-    assert f"{(found.found == 'complete').sum()} of 22 planned runs" in committed
-    verdict = judge(histories, registered.runs)
-    assert f"{verdict.answer.upper()}: {verdict.reason}" in committed
+    words = in_words(full, registered_verdict)
+    parts = [
+        "Inconclusive here",
+        f"The registered full runs: {words}.",
+        "Not compared",
+        "- Does it stay",
+    ]
+    assert in_order(capsys.readouterr().out, parts)
+
+
+def test_where_both_are_whole_it_says_in_what_they_agree_and_in_what_not(study, tmp_path):
+    folder = write_report(tmp_path / "report", *study)
+    facts = json.loads((folder / "verdict.json").read_text())
+    beside = {"answer": "works there", "alike": ["a: yes", "b: no"], "unlike": ["c: yes here, no"]}
+    for unlike in (beside["unlike"], []):
+        facts["beside_full"] = beside | {"unlike": unlike}
+        (folder / "verdict.json").write_text(json.dumps(facts))
+        told = "They do not agree in: - c: yes here, no" if unlike else "They disagree in nothing"
+        agree = f"They agree in 2 of {2 + len(unlike)}: a: yes; b: no."
+        first = facts["sub_answers"][0][0]
+        assert in_order(printed(folder), ["full runs: works there.", agree, told, f"- {first}"])
+    facts["beside_full"] = None  # outside a checkout
+    (folder / "verdict.json").write_text(json.dumps(facts))
+    assert "full runs" not in printed(folder)
 
 
 def test_no_report_is_one_line_and_exit_code_1(tmp_path, capsys):
@@ -207,7 +255,7 @@ def test_no_report_is_one_line_and_exit_code_1(tmp_path, capsys):
 def test_a_report_of_an_earlier_version_is_one_line_and_exit_code_1(study, tmp_path, capsys):
     folder = write_report(tmp_path / "report", *study)
     facts = json.loads((folder / "verdict.json").read_text())
-    facts["brief_probe"] = facts.pop("prompt_probe")
+    del facts["in_words"]
     (folder / "verdict.json").write_text(json.dumps(facts))
     assert main(["verdict", str(folder)]) == 1
     error = capsys.readouterr().err

@@ -4,6 +4,7 @@ import os
 
 import nbformat
 import pytest
+import torch
 
 from bitnet.runs.run import run
 from tests.support.notebooks import NOTEBOOKS, nbval, plan_of, read, tagged
@@ -23,9 +24,11 @@ def test_a_run_of_the_committed_notebooks_is_ready_for_nbval(runs, config):
     """One test a run, so that the processes side by side share the work."""
     plan = RUNS[config]
     text = plan.load_corpus(log=lambda line: None)
+    assert torch.get_num_threads() == 1  # as nbval's kernels have: sums depend on it
     history = run(config, text, runs, plan.backend, log=lambda line: None)
     assert history.complete
     assert history.evaluated
+    assert history.manifest["device"].get("threads", 1) == 1
 
 
 def test_nbval_fails_on_every_broken_claim(tmp_path):

@@ -13,6 +13,7 @@ from bitnet.scales import FULL, scale_of
 from tests.support.notebooks import ROOT, VERIFY, code_cells, every_notebook, read, tagged
 
 LONGEST_LINE = 100
+MOST_PROSE = 5
 
 
 @every_notebook
@@ -35,6 +36,28 @@ def test_there_is_at_least_as_much_prose_as_code(path):
     notebook = read(path)
     prose = sum(len(cell.source) for cell in notebook.cells if cell.cell_type == "markdown")
     assert prose >= sum(len(cell.source) for cell in code_cells(notebook))
+
+
+def prose_of(cell):
+    """The lines of text of a cell: no headings, no tables, no formulas set apart."""
+    text = re.sub(r"\$\$.*?\$\$", "", cell.source, flags=re.DOTALL)
+    return [line for line in text.splitlines() if line.strip() and line[0] not in "#|"]
+
+
+@every_notebook
+def test_prose_is_read_at_a_glance(path):
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            assert len(prose_of(cell)) <= MOST_PROSE, cell.source
+
+
+@every_notebook
+def test_links_lead_somewhere(path):
+    prose = "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown")
+    links = re.findall(r"\]\(([^)#\s]+)", prose)
+    assert links
+    for link in links:
+        assert link.startswith("http") or (path.parent / link).exists(), link
 
 
 @every_notebook

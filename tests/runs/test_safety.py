@@ -1,6 +1,7 @@
 """Nothing of unknown origin is executed, nothing is written outside the folders named."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,14 +119,7 @@ def test_markup_from_a_manifest_is_escaped_in_the_report(tmp_path, corpus):
         "identity": nasty,
         "corpus": {"name": nasty, "tokens": 1, "fingerprint": nasty},
     }
-    spoiled = History(
-        history.config,
-        history.status,
-        history.measures,
-        history.references,
-        manifest,
-        history.folder,
-    )
+    spoiled = replace(history, manifest=manifest)
     page = (
         write_report(tmp_path / "report", plan, [spoiled], [], judge([spoiled])) / "report.html"
     ).read_text()

@@ -110,3 +110,31 @@ def test_memory_is_kept_only_where_it_can_be(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert cpu.keep_freed_memory() is False
     cpu.keep_freed_memory.cache_clear()
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+def test_an_eager_optimizer_is_torchs_own_to_the_last_bit(kind):
+    def trained(kind, state=None):
+        torch.manual_seed(0)
+        weights = [torch.randn(9, 5, requires_grad=True), torch.randn(5, requires_grad=True)]
+        options = {"lr": 0.01, "weight_decay": 0.1, "fused": True}
+        optimizer = kind([{"params": weights[:1]}, {"params": weights[1:], "lr": 0.1}], **options)
+        if state:
+            optimizer.load_state_dict(state)
+        for _ in range(3):
+            optimizer.zero_grad(set_to_none=True)
+            (torch.randn(3, 9) @ weights[0] + weights[1]).square().sum().backward()
+            optimizer.step()
+        return weights, optimizer.state_dict()
+
+    eager = cpu.eager_optimizer(kind)
+    assert issubclass(eager, kind)
+    (first, own), (other, eagers) = trained(kind), trained(eager)
+    assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+    assert own["param_groups"] == eagers["param_groups"]
+    (first, own), (other, eagers) = trained(kind, own), trained(eager, eagers)
+    assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+    for index, moments in own["state"].items():
+        assert all(torch.equal(eagers["state"][index][name], of) for name, of in moments.items())
+    weight = first[0]
+    assert weight.requires_grad and weight.is_leaf

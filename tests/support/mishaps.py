@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from bitnet import RunConfig
+from bitnet import RunConfig, load_corpus
 from bitnet.runs.run import run
 from bitnet.runtime.backend import choose
 from bitnet.sweep.job import Job
@@ -36,18 +36,40 @@ def command(train):
     return sys.executable, "-c", program
 
 
-def train(job, report, then=lambda step: None):
+def train(job, report, then=lambda step: None, corpus=None):
     """A job with a checkpoint every 10 updates; a callback comes before a step's own."""
 
     def progress(config, record):
-        report({"event": "progress", "step": record.step, "loss": record.loss})
+        evaluated = bool(record.measures)
+        report({"event": "progress", "step": record.step, "loss": record.loss,
+                "evaluated": evaluated})  # fmt: skip
         then(record.step)
 
     def log(line):
         report({"event": "log", "line": line})
 
-    cpu, corpus = choose("cpu", "float32"), synthetic_corpus()
+    cpu, corpus = choose("cpu", "float32"), corpus or synthetic_corpus()
     run(job.config, corpus, job.runs_dir, cpu, [progress], log, checkpoint_every=10)
+
+
+def train_held(job, report):
+    """Of the text that the job names; at step 16 nothing happens while its folder has `hold`."""
+
+    def then(step):
+        while step == 16 and (job.runs_dir / "hold").exists():
+            time.sleep(0.01)
+
+    train(job, report, then, load_corpus(job.config.corpus, job.config.vocabulary))
+
+
+def train_with_an_error(job, report):
+    """Of the text that the job names; after step 16 `adamw-0.0` meets an error."""
+
+    def then(step):
+        if step == 16 and job.config.arm == "adamw-0.0":
+            raise LookupError("nobody foresaw this\nin two lines")
+
+    train(job, report, then, load_corpus(job.config.corpus, job.config.vocabulary))
 
 
 def train_among_mishaps(job, report):
@@ -78,14 +100,13 @@ def train_until_stopped(job, report):
 
 
 def train_in_spite(job, report):
-    """After step 20 an interrupt is reported, and nothing else happens."""
+    """An interrupt is reported, and nothing else comes of it; after step 20 nothing happens."""
+    line = {"event": "log", "line": "interrupted"}
+    signal.signal(signal.SIGINT, lambda *_: report(line))
 
     def then(step):
         while step == 20:
-            try:
-                time.sleep(0.01)
-            except KeyboardInterrupt:
-                report({"event": "log", "line": "interrupted"})
+            time.sleep(0.01)
 
     train(job, report, then)
 

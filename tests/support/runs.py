@@ -1,5 +1,8 @@
 """Small runs: written by hand into a folder, and trained here or in another process."""
 
+import sys
+from dataclasses import replace
+
 from bitnet import History, RunConfig
 from bitnet.evaluation.weights import HEALTH
 from bitnet.records import Record, Snapshot
@@ -57,3 +60,10 @@ def train_elsewhere(connection, folder, pause_at=0):
 
     connection.send("ready")
     run(TRAINED, synthetic_corpus(), folder, CPU, [callback], connection.send, checkpoint_every=10)
+
+
+def train_and_tell_modules(connection, folder):
+    """Train a run with a checkpoint, and send the names of all modules that are loaded."""
+    config = replace(TRAINED, steps=24)
+    run(config, synthetic_corpus(), folder, CPU, log=lambda line: None, checkpoint_every=10)
+    connection.send(sorted(sys.modules))

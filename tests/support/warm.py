@@ -5,10 +5,7 @@ import signal
 import torch
 
 import tests.support.runs  # noqa: F401
-from bitnet import BitNetConfig, BitNetModel, Recipe
-from bitnet.train import make_optimizer
 
 torch.set_num_threads(1)  # the threads of a process do not survive a fork
-make_optimizer(BitNetModel(BitNetConfig(8, 8, 1, 1)), Recipe())  # torch imports much at the first
 # A process whose parent runs in the background is born deaf to Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

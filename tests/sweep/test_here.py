@@ -17,7 +17,7 @@ def arguments(text, runs, **changes):
     options = {
         "arm": "adamw-0.0+peak_lr=0.003", "hidden": "16", "steps": "30", "corpus": str(text),
         "eval-every": "10", "probe-positions": "62", "device": "cpu", "precision": "float32",
-        "threads": "1", "runs-dir": str(runs),
+        "threads": "1", "runs-dir": str(runs), "scale": "full",
     }  # fmt: skip
     options |= {name.replace("_", "-"): value for name, value in changes.items()}
     return ["run", *(word for name, value in options.items() for word in (f"--{name}", value))]

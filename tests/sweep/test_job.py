@@ -19,7 +19,7 @@ def test_a_job_is_handed_over_whole(tmp_path):
         probe_positions=62, vocabulary=4096, order=5,
     )  # fmt: skip
     for notebook in (None, tmp_path / "a.ipynb"):
-        job = Job(config, "name", tmp_path / "runs", "cuda:1", "bfloat16", 3, notebook)
+        job = Job(config, "name", tmp_path / "runs", "cuda:1", "bfloat16", True, 3, notebook)
         line = job.to_json()
         assert "\n" not in line
         assert Job.from_json(line) == job
@@ -84,6 +84,7 @@ def test_a_notebook_is_told_all_that_names_the_run(tmp_path):
         "probe_positions": 62,
         "device": "cpu",
         "precision": "float32",
+        "strict": False,
         "runs_dir": str(tmp_path),
         "report_dir": str(tmp_path / "reports" / "a" / "name"),
     }

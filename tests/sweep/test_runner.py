@@ -42,10 +42,11 @@ def sweep(path, runs, *more):
 
 def runner(path, runs):
     console = Console(file=io.StringIO(), width=200, highlight=False)
-    found = Runner.prepare(
-        Grid.load(path), lambda jobs: Pool(jobs, None, "cpu", "float32"), runs, console
-    )
-    return found, console.file
+    return Runner.prepare(Grid.load(path), one_a_core, runs, console), console.file
+
+
+def one_a_core(jobs):
+    return Pool(jobs, None, "cpu", "float32")
 
 
 def label(arm, text):
@@ -124,7 +125,7 @@ def test_a_dry_run_shows_what_is_there_measures_and_begins_nothing(done, text, t
     shown = file.getvalue()
     assert shown.count("│ complete") == 2
     assert shown.count("│ missing") == 2
-    assert "hidden 16: " in shown
+    assert "Hidden 16, 50257 tokens: " in shown
     assert "for 2 of 4 runs" in shown
     assert "Measured just now on this machine" in shown
 
@@ -150,7 +151,8 @@ def test_each_run_has_its_executed_notebook_and_its_own_report(done, text):
         if cell.cell_type == "code"
         for output in cell.outputs
     )
-    assert "complete, loaded from" in printed
+    assert f"{label(ARMS[0], text)}: loaded" in printed
+    assert "training" not in printed
     report = json.loads(
         (folder / "runs" / "reports" / "verify" / identity / "verdict.json").read_text()
     )
@@ -206,7 +208,7 @@ def test_a_notebook_that_would_train_a_run_of_other_sizes_is_refused(
     tmp_path, names, sizes, refused
 ):
     with pytest.raises(ParameterError) as error:
-        Runner.prepare(notebook_grid(tmp_path, names, sizes), None, tmp_path / "runs")
+        Runner.prepare(notebook_grid(tmp_path, names, sizes), one_a_core, tmp_path / "runs")
     said = "a.ipynb has no such parameter, and would train another run"
     assert str(error.value) == f"{refused}: {said}"
 
@@ -227,7 +229,7 @@ def test_a_notebook_that_is_told_what_it_needs_is_taken(tmp_path, monkeypatch, n
 
     monkeypatch.setattr("bitnet.sweep.runner.load_corpus", load)
     with pytest.raises(LookupError, match="the text is read"):
-        Runner.prepare(notebook_grid(tmp_path, names, sizes), None, tmp_path / "runs")
+        Runner.prepare(notebook_grid(tmp_path, names, sizes), one_a_core, tmp_path / "runs")
 
 
 def test_each_text_and_vocabulary_is_loaded_once_and_names_its_runs(corpus, tmp_path, monkeypatch):
