@@ -525,8 +525,14 @@ def dead_counts(r: Runs) -> list[int]:
 
 def test_the_numbers_of_the_readme(runs, pair_table_loss):
     page = " ".join(LINK.sub(r"[\1]", README.read_text()).split())
+    said = page.partition("## The answer")[2].partition("![Distinct tokens")[0]
+    assert said
     for text in of_readme(runs, pair_table_loss):
         assert text in page
+        said = said.replace(text, " ")
+    # What is left of the answer has no measured number, nor a count of tokens or steps.
+    left = set(re.findall(r"\d+\.\d+|\d+ %|\b\d{3,}", re.sub(r"`[^`]*`", " ", said)))
+    assert left <= {"0.0", "0.05"}, left  # coefficients
 
 
 def of_the_references(r: Runs, table_loss: float) -> list[str]:
