@@ -1,26 +1,22 @@
-"""Numbers as people write them: 4 123, 76 %, 0.00; never 73.000, -0.000 or nan."""
+"""Numbers of pages as people write them: 4 123, 76 %, 0.00; never 73.000, -0.000 or nan."""
 
 import math
 
-from bitnet.evaluation.measures import MEASURES
+from bitnet.evaluation.measures import MEASURES, MISSING, number
 
-__all__ = ["MISSING", "decimal", "measured", "percent", "whole"]
+__all__ = ["decimal", "measured", "percent", "whole"]
 
-MISSING = "–"
-_THIN, _FIRM = "\u202f", "\u00a0"  # spaces at which a line does not break
+_FIRM = "\u00a0"  # a space of full width at which a line does not break
 
 
 def whole(value: float) -> str:
     """A count, its thousands apart."""
-    return f"{value:,.0f}".replace(",", _THIN) if math.isfinite(value) else MISSING
+    return number(value)
 
 
 def decimal(value: float, decimals: int = 2) -> str:
     """A value with so many decimals; a zero has no sign, and what is not there is a dash."""
-    if not math.isfinite(value):
-        return MISSING
-    text = f"{value:,.{decimals}f}".replace(",", _THIN)
-    return text.removeprefix("-") if float(f"{value:.{decimals}f}") == 0 else text
+    return number(value, decimals)
 
 
 def percent(share: float) -> str:
@@ -29,10 +25,10 @@ def percent(share: float) -> str:
         return MISSING
     if 0 < share < 0.0005:
         return f"<0.1{_FIRM}%"
-    return f"{100 * share:.{0 if share == 0 or share >= 0.0995 else 1}f}{_FIRM}%"
+    return f"{number(100 * share, 0 if share == 0 or share >= 0.0995 else 1)}{_FIRM}%"
 
 
 def measured(name: str, value: float) -> str:
     """A value of a measure: shares as percentages, the others with the decimals of the measure."""
     measure = MEASURES[name]
-    return percent(value) if measure.unit == "share" else decimal(value, measure.decimals)
+    return percent(value) if measure.unit == "share" else measure.text(value)

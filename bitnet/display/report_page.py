@@ -11,10 +11,10 @@ from bitnet.analysis.preflight import Finding
 from bitnet.analysis.results import RESULTS, load_plan, survey
 from bitnet.analysis.verdict import Verdict, judge
 from bitnet.display.explorer import full_runs
-from bitnet.display.numbers import MISSING, decimal, whole
+from bitnet.display.numbers import decimal, whole
 from bitnet.display.pages import player, render
 from bitnet.display.training_charts import loss_chart, probe_chart, tokens_chart
-from bitnet.evaluation.measures import MEASURES
+from bitnet.evaluation.measures import MEASURES, MISSING
 from bitnet.recipes import BROKEN
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.plan import Plan

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 __all__ = ["MEASURES", "MISSING", "SEPARATORS", "Measure", "number", "reference_value"]
 
 MISSING = "\u2013"  # a dash, in place of a value that is not there
-# Of decimals and of thousands, as plotly takes them; the latter is a space that breaks no line.
-SEPARATORS = ".\u00a0"
+# Of decimals and of thousands, as plotly takes them; the latter a thin space that breaks no line.
+SEPARATORS = ".\u202f"
 
 
 def number(value: float | None, decimals: int = 0) -> str:

@@ -70,7 +70,7 @@ def test_a_measure_is_drawn_as_recorded_with_its_reference(runs, measure, log):
     value = reference_value(measure, runs[0].references)
     assert (value is not None) is bool(MEASURES[measure].reference)
     if value is not None:  # a line or, where that would flatten the curves, an arrow to it
-        note = f"{MEASURES[measure].beside}: {MEASURES[measure].text(value)}".replace("\u00a0", " ")
+        note = f"{MEASURES[measure].beside}: {MEASURES[measure].text(value)}".replace("\u202f", " ")
         away = any(f"{arrow} {note}" in texts(figure) for arrow in "↑↓")
         assert (note in texts(figure)) is (value > 0 or not log)
         assert (value in levels(figure)) is (note in texts(figure) and not away)

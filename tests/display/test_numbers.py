@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from bitnet.display.numbers import MISSING, decimal, measured, percent, whole
+from bitnet.display.numbers import decimal, measured, percent, whole
+from bitnet.evaluation.measures import MISSING, SEPARATORS, number
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,8 @@ from bitnet.display.numbers import MISSING, decimal, measured, percent, whole
         (measured("val_loss", 7.0), "7.00"),
         (measured("context_information", -1e-9), "0.00"),
         (measured("seq_rep_4", 0.673), "67\u00a0%"),
+        (number(4123), "4\u202f123"),
+        (SEPARATORS, ".\u202f"),  # in a figure as beside it
     ],
 )
 def test_numbers_are_written_as_people_write_them(found, text):

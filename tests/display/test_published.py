@@ -20,8 +20,8 @@ def test_published_points_are_overlaid_where_they_apply():
     (trace,) = overlaid(HISTORIES)
     assert list(trace.x) == [1000 * i for i in range(1, 11)]
     assert list(trace.y) == [16, 8, 2, 2, 2, 10, 14, 13, 17, 13]
-    assert trace.name == "l2-0.0, published (10\u00a0000-step run)"
-    assert "l2-0.0, published (training loss, 10\u00a0000-step run)" in [
+    assert trace.name == "l2-0.0, published (10\u202f000-step run)"
+    assert "l2-0.0, published (training loss, 10\u202f000-step run)" in [
         trace.name for trace in loss_figure(HISTORIES).data
     ]
     # One ends before the first published step; a size, then an arm, that was not published.
@@ -42,7 +42,7 @@ def test_the_20_prompt_probe_is_drawn_beside_the_four_published_sizes_and_its_ce
     figure = size_figure([history("l2-0.0"), history("l2-0.0", steps=5000)], "unique_predictions")
     assert "20" in texts(figure)
     assert [trace.name for trace in figure.data[::2]] == [
-        "l2-0.0, 5000 steps", "l2-0.0, 20000 steps", "l2-0.0, published (10\u00a0000 steps)"
+        "l2-0.0, 5000 steps", "l2-0.0, 20000 steps", "l2-0.0, published (10\u202f000 steps)"
     ]  # fmt: skip
     assert dict(zip(figure.data[-1].x, figure.data[-1].y, strict=True)) == {
         256: 13,

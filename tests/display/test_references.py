@@ -128,7 +128,7 @@ def test_a_reference_that_two_texts_share_is_drawn_once():
     [
         ("unique_tokens", 331.0, "331"),
         ("effective_tokens", 60.04, "60.0"),
-        ("unique_tokens", 50257.0, "50\u00a0257"),
+        ("unique_tokens", 50257.0, "50\u202f257"),
         ("unique_tokens", math.nan, "\u2013"),
         ("val_loss", 6.8, "6.80"),
         ("val_loss", -0.0001, "0.00"),

@@ -23,8 +23,8 @@ def test_numbers_in_a_table_are_as_people_write_them():
     html = styled(frame).to_html()
     cells = [unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", html)]
     assert cells == [
-        "l2-0.0", "20\u00a0000", "73", "6.80", "0", "yes",
-        "<b>", "1\u00a0000", "–", "–", "0.00012", "–",
+        "l2-0.0", "20\u202f000", "73", "6.80", "0", "yes",
+        "<b>", "1\u202f000", "–", "–", "0.00012", "–",
     ]  # fmt: skip
     assert "<b>" not in html
     assert "nan" not in html.lower()

@@ -40,7 +40,7 @@ def test_references_that_differ_name_their_corpora():
 
 def test_published_points_are_laid_over_as_dots():
     lines = {line.name: line for line in probe_chart(HISTORIES).lines}
-    points = lines["l2-0.0, published (10\u00a0000-step run)"]
+    points = lines["l2-0.0, published (10\u202f000-step run)"]
     assert points.dots
     assert list(points.points)[:3] == [(1000, 16), (2000, 8), (3000, 2)]
     assert any("training loss" in line.name for line in loss_chart(HISTORIES).lines)

@@ -11,7 +11,7 @@ def texts(figure):
 
 def plain(text):
     """A text of a figure without its line breaks and with plain spaces."""
-    return text.replace("<br>", " ").replace("\u00a0", " ")
+    return text.replace("<br>", " ").replace("\u202f", " ")
 
 
 def label_boxes(figure):
