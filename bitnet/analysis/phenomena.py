@@ -195,9 +195,11 @@ def _stays_down(history: History) -> tuple[bool, str]:
 
 
 def _never_down(history: History) -> tuple[bool, str]:
-    states = pd.concat([_stage1(history), _stage2(history)]).state
-    down = int(states.isin(DOWN).sum())
-    return down == 0, f"down at {down} of {len(states)} evaluations"
+    seen = pd.concat([_stage1(history), _stage2(history)])
+    down = seen[seen.state.isin(DOWN)]
+    steps = ", ".join(f"step {int(row.step)}, {row.state}" for row in down.itertuples())
+    where = f" ({steps})" if steps else ""
+    return not len(down), f"down at {len(down)} of {len(seen)} evaluations{where}"
 
 
 def _repeats(history: History) -> tuple[bool, str]:

@@ -47,9 +47,10 @@ def test_what_decides_is_among_the_phenomena_and_in_the_registered_plan(small):
 
 
 def test_a_miniature_that_lacks_a_phenomenon_is_not_called_faithful(small, full):
-    assert "**Faithful in the phenomenon**" in faithfulness(small, full)
-    lazy = [run for run in small if run.config.arm == "l2-0.05"]
+    first = [run for run in small if run.config.seed == 0]
+    assert "**Faithful in the phenomenon**" in faithfulness(first, full)
+    lazy = [run for run in first if run.config.arm == "l2-0.05"]
     fixed = [replace(run, config=replace(run.config, arm="l2-0.0")) for run in lazy]
-    others = [run for run in small if run.config.arm != "l2-0.0"]
+    others = [run for run in first if run.config.arm != "l2-0.0"]
     said = faithfulness([*others, *fixed], full)
     assert "**Not faithful in the phenomenon**, by the plan: l2-0.0, the fix, comes back" in said
