@@ -1,9 +1,11 @@
 """Training in a notebook: a growing view and buttons where someone looks on, else plain lines."""
 
 import asyncio
+import io
 import os
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 from rich.console import Console
 
@@ -54,6 +56,7 @@ class LiveTraining:
         self.view: LiveView | None = None
         self.task: asyncio.Task[list[History]] | None = None
         self.stopped = False
+        self.lines = io.StringIO()  # not printed yet
 
     @property
     def training(self) -> bool:
@@ -124,11 +127,14 @@ class LiveTraining:
         try:
             while self.training or (self.view and self.task.cancelled()):
                 await asyncio.sleep(POLL_SECONDS)
+                self._print_lines()
         except (KeyboardInterrupt, asyncio.CancelledError):  # how IPython interrupts such a cell
             self.stop()
             with suppress(asyncio.CancelledError):
                 await self.task
             raise
+        finally:
+            self._print_lines()
         if self.task.cancelled():
             raise NotFinished("stopped; start() goes on, from the last checkpoints")
         found = self.task.result()
@@ -151,8 +157,20 @@ class LiveTraining:
         self.view.ended([] if error else task.result(), error)
 
     async def _in_lines(self, runner: Runner) -> list[History]:
-        with SweepTable(runner.jobs, runner.engine.workers, _plain()) as table:
+        with SweepTable(runner.jobs, runner.engine.workers, _plain(self.lines)) as table:
             return histories(await runner.work(table))
+
+    def _print_lines(self) -> None:
+        """In the cell that waits: what a task prints belongs to the cell that has started it.
+
+        And that has ended, so that whatever executes the notebook has no place for it.
+        """
+        text = self.lines.getvalue()
+        if text:
+            self.lines.seek(0)
+            self.lines.truncate()
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
     async def _live(self, runner: Runner, view: LiveView) -> list[History]:
         text = self.plan.load_corpus(view.log)
@@ -206,5 +224,7 @@ def _announce(runner: Runner) -> None:
     _plain().print(line, markup=False, soft_wrap=True)
 
 
-def _plain() -> Console:
-    return Console(file=sys.stdout, highlight=False, force_jupyter=False, force_terminal=False)
+def _plain(file: TextIO | None = None) -> Console:
+    return Console(
+        file=file or sys.stdout, highlight=False, force_jupyter=False, force_terminal=False
+    )

@@ -47,7 +47,7 @@ def history(
         for step in evaluation_steps(steps)
         if step <= (until or steps)
     ]
-    return History(config, status, pd.DataFrame(rows), REFERENCES)
+    return History(config, status, pd.DataFrame(rows), dict(REFERENCES))
 
 
 MINIATURE = {"hidden": 64, "vocabulary": 4096, "batch_size": 8, "steps": 6000}
