@@ -11,6 +11,7 @@ __all__ = [
     "ParameterError",
     "boolean",
     "choice",
+    "first_line",
     "folder",
     "integer",
     "names",
@@ -36,6 +37,11 @@ class ParameterError(OneLineError, ValueError):
     def __str__(self) -> str:
         name, value, allowed = self.args
         return f"{name} = {value!r}: {allowed}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, for a message that is one line; else its type."""
+    return str(error).strip().partition("\n")[0].rstrip() or type(error).__name__
 
 
 def number(

@@ -78,7 +78,7 @@ def _wikitext() -> list[str]:
         with _quiet_datasets(offline=not _hub_answers()):
             rows = datasets.load_dataset("Salesforce/wikitext", "wikitext-2-raw-v1", split="train")
     except Exception as error:  # whatever the hub client raises, the remedy is the same
-        problem = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        problem = f"{type(error).__name__}: {checks.first_line(error)}"
         needs = f"needs the Hugging Face hub once, and could not be had ({problem})"
         remedy = "go online, or use corpus=wikipedia-sample"
         raise checks.ParameterError("corpus", "wikitext-2", f"{needs}; {remedy}") from error

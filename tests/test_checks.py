@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from bitnet import (
     BitNetConfig,
     BitNetModel,
+    History,
+    HistoryError,
     ParameterError,
     Plan,
     Recipe,
@@ -19,6 +21,7 @@ from bitnet import (
     checks,
     load_corpus,
 )
+from bitnet.checks import first_line
 from bitnet.decode import continue_prompts, prompt_ids
 from bitnet.evaluation.diversity import rarefaction
 from bitnet.evaluation.repetition import distinct_n, seq_rep_n
@@ -195,3 +198,28 @@ def test_numbers_of_numpy_are_numbers():
     assert plan.runs[-1] == RunConfig("adamw-0.0", hidden=64, steps=16, seed=1)
     with pytest.raises(ParameterError, match="whole number"):
         Plan(hidden=np.float32(64.5))
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (ValueError("\n one \r\n two"), "one"),
+        (ValueError(), "ValueError"),
+        (OSError(2, "not there", "a\nb"), "[Errno 2] not there: 'a\\nb'"),
+    ],
+    ids=repr,
+)
+def test_of_a_cause_the_first_line_is_told(error, line):
+    assert first_line(error) == line
+
+
+def test_an_error_of_a_damaged_run_is_one_line(tmp_path, monkeypatch):
+    def damaged(folder):
+        raise ValueError("damaged\nin two places")
+
+    monkeypatch.setattr(History, "_load", damaged)
+    with pytest.raises(HistoryError) as error:
+        History.load(tmp_path)
+    assert str(error.value).endswith("(damaged); move it away to train again")
+    assert "\n" not in str(error.value)

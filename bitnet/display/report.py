@@ -11,6 +11,7 @@ from bitnet.analysis.answer import beside_full, in_words
 from bitnet.analysis.counts import final_counts
 from bitnet.analysis.preflight import Finding
 from bitnet.analysis.verdict import Verdict
+from bitnet.checks import first_line
 from bitnet.display.report_page import report_page
 from bitnet.runs.history import VOCABULARY_FILE, History, HistoryError
 from bitnet.runs.plan import Plan
@@ -86,7 +87,9 @@ def read_report(folder: str | Path) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise HistoryError(f"{folder}: no finished report here ({error}); {remedy}") from error
+        raise HistoryError(
+            f"{folder}: no finished report here ({first_line(error)}); {remedy}"
+        ) from error
     if "in_words" not in facts:
         raise HistoryError(f"{folder}: a report of an earlier version of bitnet; {remedy}")
     return facts

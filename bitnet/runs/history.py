@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from bitnet.checks import OneLineError
+from bitnet.checks import OneLineError, first_line
 from bitnet.config import GPT2_VOCABULARY, RunConfig
 from bitnet.evaluation.diversity import state
 from bitnet.evaluation.measures import MEASURES
@@ -94,7 +94,7 @@ class History:
             return Vocabulary.from_text((self.folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             path = self.folder / VOCABULARY_FILE
-            raise HistoryError(f"{path}: cannot be read ({error})") from error
+            raise HistoryError(f"{path}: cannot be read ({first_line(error)})") from error
 
     @property
     def evaluated(self) -> bool:
@@ -136,10 +136,12 @@ class History:
         try:
             return cls._load(folder)
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
-            problem = f"not a readable run folder ({error}); move it away to train again"
+            problem = (
+                f"not a readable run folder ({first_line(error)}); move it away to train again"
+            )
             raise HistoryError(f"{folder}: {problem}") from error
         except OSError as error:
-            problem = f"cannot be read ({error}); it is left as it is"
+            problem = f"cannot be read ({first_line(error)}); it is left as it is"
             raise UnreadableError(f"{folder}: {problem}") from error
 
     @classmethod

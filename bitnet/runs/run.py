@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load
 
-from bitnet.checks import ParameterError
+from bitnet.checks import ParameterError, first_line
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
 from bitnet.evaluation.evaluate import Evaluation
@@ -82,7 +82,9 @@ def run(
             raise
         except OSError as error:
             remedy = "make room or choose another runs_dir; what was finished is as it was"
-            raise HistoryError(f"{folder}: cannot be written ({error}); {remedy}") from error
+            raise HistoryError(
+                f"{folder}: cannot be written ({first_line(error)}); {remedy}"
+            ) from error
         except Diverged as error:
             log(f"{name}: diverged, {error}. Its state is kept in {folder}.")
         except (MemoryError, RuntimeError) as error:
@@ -102,7 +104,7 @@ def load_model(history: History) -> BitNetModel:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise HistoryError(f"{path}: no weights here ({error}); {remedy}") from error
+        raise HistoryError(f"{path}: no weights here ({first_line(error)}); {remedy}") from error
     if hashlib.sha256(content).hexdigest() != history.manifest.get("model_sha256"):
         raise HistoryError(f"{path}: damaged, its checksum does not match; {remedy}")
     tensors = load(content)
@@ -124,7 +126,7 @@ def _sole_owner(folder: Path, name: str, log: Log) -> Iterator[None]:
             log(f"{name}: another process is training it; waiting for its result ...")
             lock.acquire()
     except OSError as error:
-        problem = f"cannot be written ({error}); choose another runs_dir"
+        problem = f"cannot be written ({first_line(error)}); choose another runs_dir"
         raise HistoryError(f"{folder.parent}: {problem}") from error
     try:
         yield

@@ -104,7 +104,7 @@ class HistoryWriter:
         else:
             self.manifest["status"] = _status_of(kind)
             reason = f"{kind.__name__}: {error}" if kind else "ended before its last step"
-            self.manifest["reason"] = reason
+            self.manifest["reason"] = reason.partition("\n")[0]
         self.manifest["last_step"] = self.last_step
         self.manifest["ended"] = self.session["ended"] = _now()
         self._write_tables()

@@ -12,7 +12,7 @@ from statistics import mean
 
 import torch
 
-from bitnet.checks import OneLineError
+from bitnet.checks import OneLineError, first_line
 from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.evaluation.evaluate import Evaluation
@@ -110,7 +110,8 @@ def measure_speed(jobs: Sequence[Job], devices: Sequence[str]) -> dict[Size, Spe
                 start = start or max(ready) - began  # with the imports, which later sizes find done
                 speeds[at] = Speed(mean(update), max(0.0, mean(evaluation)), start)
     except (BrokenProcessPool, RuntimeError) as error:
-        problem = f"the speed could not be measured ({type(error).__name__}: {error})"
+        why = f"{type(error).__name__}: {first_line(error)}"
+        problem = f"the speed could not be measured ({why})"
         raise EstimateError(problem) from error
     return speeds
 

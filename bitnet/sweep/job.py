@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import torch
 
-from bitnet.checks import OneLineError, ParameterError
+from bitnet.checks import OneLineError, ParameterError, first_line
 from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.records import Record
@@ -207,5 +207,5 @@ def perform(job: Job, train: Train, report: Report) -> str:
         path = job.runs_dir / "errors" / f"{job.identity}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(traceback.format_exc())
-        return f"{type(error).__name__}: {str(error).partition(chr(10))[0]} (all of it: {path})"
+        return f"{type(error).__name__}: {first_line(error)} (all of it: {path})"
     return ""

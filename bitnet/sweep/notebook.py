@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bitnet.checks import OneLineError, ParameterError
+from bitnet.checks import OneLineError, ParameterError, first_line
 
 __all__ = ["NotebookError", "check_notebook", "execute_notebook"]
 
@@ -27,8 +27,7 @@ def check_notebook(path: Path) -> set[str]:
     try:
         names = set(papermill.inspect_notebook(str(path)))
     except Exception as error:  # whatever nbformat and papermill raise, it cannot be executed
-        problem = str(error).partition("\n")[0] or type(error).__name__
-        allowed = f"is not a notebook that papermill can read ({problem})"
+        allowed = f"is not a notebook that papermill can read ({first_line(error)})"
         raise ParameterError("notebook", str(path), allowed) from error
     missing = [name for name in REQUIRED if name not in names]
     if missing:
@@ -58,7 +57,7 @@ def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any]) 
         problem = f"cell {error.exec_count}: {error.ename}: {error.evalue}".partition("\n")[0]
         raise NotebookError(f"{source.name}, {problem} (kept in {partial})") from error
     except Exception as error:  # a kernel that died or never came
-        problem = f"{type(error).__name__}: {error}".partition("\n")[0]
+        problem = f"{type(error).__name__}: {first_line(error)}"
         raise NotebookError(f"{source.name}, {problem} (kept in {partial})") from error
     # sys.exit(0) in a cell ends the notebook there, and papermill calls that a success.
     for cell in notebook.cells:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitnet.checks import ParameterError, choice, integer
+from bitnet.checks import ParameterError, choice, first_line, integer
 from bitnet.runtime.backend import PRECISIONS, choose
 from bitnet.sweep.job import Event, Job, Train, perform, train_job
 from bitnet.sweep.pool import ATTEMPTS, Finish, Listen, cores, divide
@@ -107,7 +107,7 @@ class RayCluster:
             return f"its worker was killed, {ATTEMPTS} times in a row (out of memory, perhaps)"
         except self.ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None) or error  # what the task met, where it is known
-            return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
+            return f"{type(cause).__name__}: {first_line(cause)}"
 
 
 def _task(job: Job, train: Train, events: Any) -> str:

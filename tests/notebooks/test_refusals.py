@@ -7,7 +7,7 @@ from tests.support.notebooks import ROOT, code_cells, every_notebook, read, run
 
 REFUSALS = [
     ("verify", "hidden", 250, "hidden = 250: must be a multiple of 8"),
-    ("verify", "hidden", "wide", "hidden = 'wide': must be a whole number of at least 1"),
+    ("verify", "hidden", "wide", "hidden = 'wide': must be a whole number of at least 0"),
     ("verify", "steps", -1, "steps = -1: must be a whole number of at least 0"),
     ("verify", "arms", "l2-0.5", "arms = 'l2-0.5': must be one of"),
     ("verify", "arms", "l2-0.0+peak_lr=2", "arms: peak_lr = '2': must be a number from 0.0 to 1.0"),

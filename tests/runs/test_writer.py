@@ -31,6 +31,7 @@ def test_a_run_that_ends_early_is_not_complete(tmp_path):
     ("error", "status"),
     [
         (ValueError("no memory"), "failed"),
+        (RuntimeError("no memory\nbut this much"), "failed"),
         (KeyboardInterrupt(), "stopped"),
         (Diverged("nan"), "diverged"),
     ],
@@ -44,7 +45,7 @@ def test_an_error_is_recorded_with_its_reason(tmp_path, error, status):
         raise error
     history = History.load(tmp_path / "run")
     assert history.status == status
-    assert type(error).__name__ in history.manifest["reason"]
+    assert history.manifest["reason"] == f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def test_a_killed_run_says_running_and_is_not_complete(tmp_path):

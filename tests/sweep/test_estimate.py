@@ -1,11 +1,12 @@
 """Estimates: what a job costs, how long all of them take, and durations in words."""
 
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 
 from bitnet import RunConfig
-from bitnet.sweep.estimate import Speed, duration, time_left
+from bitnet.sweep.estimate import EstimateError, Speed, duration, measure_speed, time_left
 from bitnet.sweep.job import Job
 
 
@@ -45,3 +46,16 @@ def test_a_job_costs_its_updates_evaluations_and_start():
     whole = Job(RunConfig("l2-0.0", hidden=16, steps=20_000), "name", Path("runs"))
     assert speed.seconds(whole) == pytest.approx(5 + (2000 + 21 * 2) * 1.02)
     assert speed.seconds(whole, done=19_500) == pytest.approx(5 + (50 + 2) * 1.02)
+
+
+@pytest.mark.parametrize("kind", [BrokenProcessPool, RuntimeError])
+def test_what_cannot_be_measured_is_one_line(monkeypatch, kind):
+    def broken(*_):
+        raise kind("a worker died\nand said why in two lines")
+
+    monkeypatch.setattr("bitnet.sweep.estimate.ProcessPoolExecutor", broken)
+    job = Job(RunConfig("l2-0.0", hidden=16, steps=8), "name", Path())
+    with pytest.raises(EstimateError) as error:
+        measure_speed([job], ["cpu"])
+    why = f"{kind.__name__}: a worker died"
+    assert str(error.value) == f"the speed could not be measured ({why})"
