@@ -73,9 +73,7 @@ def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
 
     On CUDA the rate is a tensor, so that a captured update reads it anew.
     """
-    kinds: dict[str, type[torch.optim.Optimizer]] = {
-        "adam": torch.optim.Adam, "adamw": torch.optim.AdamW,
-    }  # fmt: skip
+    kinds: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     kind: Any = eager_optimizer(kinds[recipe.optimizer])
     device = model.lm_head.weight.device
     on_gpu = device.type == "cuda"
