@@ -219,7 +219,7 @@ def _table(frame: pd.DataFrame) -> str:
 
 def _cells(row: Mapping[str, object]) -> str:
     cells = [
-        f"`{cell}`" if name == "arm" else number(cell, 3) if isinstance(cell, float) else str(cell)
+        f"`{cell}`" if name == "arm" else number(cell, 2) if isinstance(cell, float) else str(cell)
         for name, cell in row.items()
     ]
     return f"| {' | '.join(cells)} |"
