@@ -40,8 +40,14 @@ def study(tmp_path_factory, corpus):
     return plan, histories, preflight(plan.runs, corpus), judge(histories)
 
 
-def test_the_bundle_holds_traces_verdict_and_page(study, tmp_path):
-    folder = write_report(tmp_path / "report", *study)
+@pytest.fixture(scope="module")
+def report(study, tmp_path_factory):
+    """The folder of a report, for what only reads it."""
+    return write_report(tmp_path_factory.mktemp("written") / "report", *study)
+
+
+def test_the_bundle_holds_traces_verdict_and_page(study, report):
+    folder = report
     assert {p.name for p in folder.iterdir()} == {"report.html", "verdict.json", "traces"}
     traces = sorted(p.name for p in (folder / "traces").glob("*-trace.csv"))
     assert traces == [f"{arm}-h32-v{VOCABULARY}-t8-s0-trace.csv" for arm in ("l2-0.0", "l2-0.05")]
@@ -50,16 +56,16 @@ def test_the_bundle_holds_traces_verdict_and_page(study, tmp_path):
     assert len(facts["final_counts"]) == 2
 
 
-def test_the_page_needs_no_network_and_is_small(study, tmp_path):
-    page = (write_report(tmp_path / "report", *study) / "report.html").read_text()
+def test_the_page_needs_no_network_and_is_small(study, report):
+    page = (report / "report.html").read_text()
     assert fetched(page) == []
     assert len(page.encode()) < 1_000_000
     assert page.count('<figure class="chart') >= 5
     assert "inconclusive" in page
 
 
-def test_the_page_shows_what_the_arms_write_and_the_committed_answer_beside_it(study, tmp_path):
-    page = (write_report(tmp_path / "report", *study) / "report.html").read_text()
+def test_the_page_shows_what_the_arms_write_and_the_committed_answer_beside_it(study, report):
+    page = (report / "report.html").read_text()
     own, committed = data_of(page)
     assert [run["label"] for run in own["runs"]] == ["l2-0.05", "l2-0.0"]
     assert [step["step"] for step in own["steps"]][-1] == 8
@@ -77,8 +83,8 @@ def test_outside_a_checkout_the_page_has_the_study_alone(study, tmp_path, monkey
     assert "committed runs" not in text_of(page)
 
 
-def test_numbers_in_the_page_are_written_as_people_write_them(study, tmp_path):
-    text = text_of((write_report(tmp_path / "report", *study) / "report.html").read_text())
+def test_numbers_in_the_page_are_written_as_people_write_them(study, report):
+    text = text_of((report / "report.html").read_text())
     assert not re.search(r"\bnan\b|\bNaN\b|(?<!\w)-0\.0+\b|\d\.\d{4}", text)
     assert not re.search(r"\d+\.000\b", text)
 
@@ -194,8 +200,8 @@ def in_order(text, parts):
     return places == sorted(places)
 
 
-def test_the_terminal_shows_the_answer_first_and_the_paths_last_in_80_columns(study, tmp_path):
-    folder = write_report(tmp_path / "report", *study)
+def test_the_terminal_shows_the_answer_first_and_the_paths_last_in_80_columns(study, report):
+    folder = report
     text, verdict = printed(folder), study[3]
     files = [folder / name for name in ("report.html", "verdict.json", "traces")]
     words = in_words(study[1], verdict)
@@ -216,9 +222,9 @@ def test_the_terminal_shows_the_answer_first_and_the_paths_last_in_80_columns(st
     assert all(f"  {path}  " in text for path in files)
 
 
-def test_the_command_prints_the_registered_answer_beside_the_readers_own(study, tmp_path, capsys):
+def test_the_command_prints_the_registered_answer_beside_the_readers_own(report, capsys):
     full, registered_verdict = registered()
-    assert main(["verdict", str(write_report(tmp_path / "report", *study))]) == 0
+    assert main(["verdict", str(report)]) == 0
     words = in_words(full, registered_verdict)
     parts = [
         "Inconclusive here",
