@@ -16,7 +16,8 @@ from tests.support.notebooks import NOTEBOOKS, ROOT, nbval, plan_of, read, tagge
 PLANS = [plan for path in NOTEBOOKS if (plan := plan_of(path))]
 RUNS = {config: plan for plan in PLANS for config in plan.runs}
 WITH_WEIGHTS = plan_of(ROOT / "notebooks" / "decode.ipynb").runs
-COMMITTED = {h.config: h.folder for h in load_results(ROOT / MINIATURE.results)}
+FOLDERS = (ROOT / MINIATURE.results, ROOT / "results" / "exploratory-runs")
+COMMITTED = {h.config: h.folder for folder in FOLDERS for h in load_results(folder)}
 COSTLY_FIRST = sorted(RUNS, key=lambda config: -config.hidden * config.steps)
 
 
