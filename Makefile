@@ -40,7 +40,7 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 
 setup: $(READY)  ## create the environment in .venv
 
-verify: $(READY)  ## answer the question: train three arms side by side, judge, write a report
+verify: $(READY)  ## train three arms side by side, judge them at this scale, write a report
 	@$(BIN)/bitnet verify --report-dir runs/verify $(VERIFY)
 
 # The runs that the committed notebooks take are trained by pytest's processes together, with the

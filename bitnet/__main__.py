@@ -10,7 +10,7 @@ from bitnet.checks import OneLineError
 
 INTERRUPTED = 130  # as shells say of Ctrl-C
 COMMANDS = {
-    "verify": "answer the question: train the arms side by side, judge them, write a report",
+    "verify": "train the arms side by side, judge them at this scale, write a report",
     "run": "train one run, or resume it",
     "runs": "list what is in a runs folder, a line a run",
     "verdict": "print the answer of a finished report",

@@ -85,7 +85,7 @@ def _of_the_arms(runs: Sequence[RunConfig], vocab_size: int) -> list[Finding]:
         decay = (
             f"{', '.join(coupled)}: Adam turns an L2 penalty into a step of about the learning "
             "rate on every weight whose gradient is smaller, whatever the coefficient; with "
-            f"{vocab_size} tokens most rows of embedding and head get none in most updates"
+            f"{vocab_size} tokens most rows of the embedding get none in most updates"
         )
         found.append(Finding("warning", "coupled decay", decay))
     if FIX not in recipes:

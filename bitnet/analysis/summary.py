@@ -8,8 +8,8 @@ import pandas as pd
 
 from bitnet.analysis.counts import checklist, column_heads, final_counts
 from bitnet.analysis.hypotheses import answers_by_size, hypotheses
-from bitnet.analysis.phenomena import DECISIVE, agreement, phenomena
-from bitnet.analysis.statistics import final_intervals
+from bitnet.analysis.phenomena import DECISIVE, DECOUPLED, agreement, phenomena
+from bitnet.analysis.statistics import final_intervals, paired_differences
 from bitnet.analysis.verdict import judge
 from bitnet.evaluation.measures import MEASURES, number
 from bitnet.recipes import FIX
@@ -89,11 +89,34 @@ def faithfulness(miniature: Sequence[History], full: Sequence[History]) -> str:
     if lacking:
         said = f"**Not faithful in the phenomenon**, by the plan: {'; '.join(lacking)}."
     rests = [f"- {p.name}: **{p.answer}** ({p.evidence})." for p in phenomena(sizes[here])]
+    column = f"agrees with hidden {FULL.hidden}"
+    table = agreement(sizes).drop(columns="agree").assign(**{column: pair.agree})
     parts = [
-        "### Phenomenon by phenomenon", _table(agreement(sizes)), _wrapped(said),
+        "### Where they differ", _listed(_differences(pair)),
+        "### Phenomenon by phenomenon", _table(table), _wrapped(said),
+        "### AdamW minus the fix, pair by pair", _leads(sizes),
         "### What the miniature's answers rest on", _listed(rests),
     ]  # fmt: skip
     return "\n\n".join(parts)
+
+
+def _differences(pair: pd.DataFrame) -> list[str]:
+    """A line for each phenomenon that is not the same at both sizes."""
+    first, second = pair.columns[1:3]
+    return [
+        f"- {row['phenomenon']}: {row[first]} ({first}); {row[second]} ({second})."
+        for row in pair.to_dict("records")
+        if row["agree"] == "no"
+    ] or ["- Nothing that was looked at."]
+
+
+def _leads(sizes: Mapping[str, Sequence[History]]) -> str:
+    """How far AdamW ends from the fix in loss and repetition, at each size."""
+    tables = [
+        paired_differences(histories, DECOUPLED, FIX, ("val_loss", "seq_rep_4")).assign(at=name)
+        for name, histories in sizes.items()
+    ]
+    return _table(pd.concat(tables)[["at", "measure", "pairs", "each"]])
 
 
 def _of_hidden(histories: Sequence[History], hidden: int) -> list[History]:
