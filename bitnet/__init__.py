@@ -19,8 +19,8 @@ from bitnet.recipes import ARMS, BROKEN, FIX, Recipe
 from bitnet.records import Record
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.plan import Plan, execute
-from bitnet.runs.run import load_model
 from bitnet.runs.trained import load
+from bitnet.runs.weights import load_model
 from bitnet.scales import SCALES
 from bitnet.train import Trainer
 from bitnet.transformer import BitNetModel

@@ -1,7 +1,7 @@
 """The results: the runs of a folder, the grid they belong to, and what is missing."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 from bitnet.config import RunConfig
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History, HistoryError, default_runs_dir
+from bitnet.runs.weights import keep_in_bfloat16
 from bitnet.scales import FULL, Scale
 
 __all__ = ["CHECKOUT", "RESULTS", "collect", "load_plan", "load_results", "survey"]
@@ -74,10 +75,16 @@ def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataF
     )
 
 
-def collect(grid: Grid, runs_dir: str | Path = "", folder: str | Path = "") -> list[str]:
-    """Copy finished runs of the grid from `runs_dir`, without weights, to `folder`.
+def collect(
+    grid: Grid,
+    runs_dir: str | Path = "",
+    folder: str | Path = "",
+    with_weights: Callable[[RunConfig], bool] = lambda run: False,
+) -> list[str]:
+    """Copy finished runs of the grid from `runs_dir` to `folder`.
 
-    `folder` is `results/runs` if empty. A run that is there already is left alone, and is not
+    Of those that `with_weights` chooses the weights go with it, in bfloat16. `folder` is
+    `results/runs` if empty. A run that is there already is left alone, and is not
     joined by a second one from another device. Returns the names of the new ones.
     """
     source, folder = Path(runs_dir or default_runs_dir()), Path(folder or RESULTS)
@@ -91,6 +98,8 @@ def collect(grid: Grid, runs_dir: str | Path = "", folder: str | Path = "") -> l
             partial = folder / f"{history.folder.name}.tmp"
             shutil.rmtree(partial, ignore_errors=True)
             shutil.copytree(history.folder, partial, ignore=left_out)
+            if with_weights(run):
+                keep_in_bfloat16(history, partial)
             new.append(partial.rename(folder / history.folder.name).name)
     return new
 

@@ -4,13 +4,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from bitnet.analysis.phenomena import DECOUPLED
 from bitnet.analysis.results import CHECKOUT, collect, load_plan, survey
 from bitnet.analysis.summary import faithfulness, headline, quote, summary
 from bitnet.commands.options import Add
+from bitnet.config import RunConfig
 from bitnet.display.theme import can_draw, picture
 from bitnet.display.verify import hero_figure
+from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
-from bitnet.scales import FULL, MINIATURE, SCALES
+from bitnet.scales import FULL, MINIATURE, SCALES, scale_of
 
 
 def add_options(add: Add) -> None:
@@ -33,7 +36,8 @@ def command(options: argparse.Namespace) -> int:
     found = {}
     for scale in SCALES.values():
         plan = load_plan(scale=scale)
-        for name in collect(plan, options.runs_dir, CHECKOUT / scale.results):
+        folder = CHECKOUT / scale.results
+        for name in collect(plan, options.runs_dir, folder, _is_to_write):
             print(f"new: {scale.results}/{name}")
         found[scale.name] = (plan, survey(plan, CHECKOUT / scale.results)[0])
     full, miniature = found[FULL.name], found[MINIATURE.name]
@@ -47,6 +51,12 @@ def command(options: argparse.Namespace) -> int:
         print(f"{document}: {'rewritten' if changed else 'as it was'}")
     _draw_hero(CHECKOUT / "results" / "pictures" / "hero.png", full[1])
     return 0
+
+
+def _is_to_write(run: RunConfig) -> bool:
+    """Whether a run's weights are committed: of the miniature's first pair, the question's arms."""
+    first = scale_of(run) is MINIATURE and run.seed == run.order == 0
+    return first and run.arm in (BROKEN, FIX, DECOUPLED)
 
 
 def _draw_hero(path: Path, histories: Sequence[History]) -> None:

@@ -1,6 +1,5 @@
 """One run in its folder: loaded if finished, resumed if interrupted, else trained."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import load
 
 from bitnet.checks import ParameterError, first_line
 from bitnet.config import RunConfig
@@ -23,18 +21,17 @@ from bitnet.runs.history import (
     UnreadableError,
     read_manifest,
 )
+from bitnet.runs.weights import MODEL
 from bitnet.runs.writer import HistoryWriter
 from bitnet.runtime.backend import Backend
 from bitnet.runtime.cpu import start_threads
 from bitnet.train import Trainer
-from bitnet.transformer import BitNetModel
 
-__all__ = ["Callback", "Log", "Stop", "load_model", "run"]
+__all__ = ["Callback", "Log", "Stop", "run"]
 
 Callback = Callable[[RunConfig, Record], None]
 Log = Callable[[str], None]
 
-MODEL = "model.safetensors"
 # How torch says that memory is out where it does not raise torch.OutOfMemoryError: the host's, and
 # that of a CUDA context, a graph or a library's workspace.
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
@@ -92,25 +89,6 @@ def run(
                 raise
             log(f"{name}: out of memory. A smaller hidden size or batch needs less.")
         return History.load(folder)
-
-
-def load_model(history: History) -> BitNetModel:
-    """The trained model of a finished run.
-
-    Raises: `HistoryError` where its weights are missing or damaged.
-    """
-    assert history.folder is not None
-    path, remedy = history.folder / MODEL, "delete the run's folder to train it again"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise HistoryError(f"{path}: no weights here ({first_line(error)}); {remedy}") from error
-    if hashlib.sha256(content).hexdigest() != history.manifest.get("model_sha256"):
-        raise HistoryError(f"{path}: damaged, its checksum does not match; {remedy}")
-    tensors = load(content)
-    model = BitNetModel(history.config.model(len(tensors["lm_head.weight"])))
-    model.load_state_dict(tensors)
-    return model
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import torch
 from bitnet import checks
 from bitnet.decode import continue_prompts
 from bitnet.runs.history import History, HistoryError, default_runs_dir
-from bitnet.runs.run import load_model
+from bitnet.runs.weights import load_model
 from bitnet.tokenizer import Vocabulary
 from bitnet.transformer import BitNetModel
 

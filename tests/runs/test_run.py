@@ -17,7 +17,8 @@ from filelock import FileLock
 from bitnet import History, HistoryError, ParameterError, Plan, RunConfig, execute
 from bitnet.runs.checkpoint import save as save_checkpoint
 from bitnet.runs.history import FORMAT
-from bitnet.runs.run import Stop, load_model, run
+from bitnet.runs.run import Stop, run
+from bitnet.runs.weights import load_model
 from bitnet.train import Trainer
 from tests.support.corpus import ON_CORPUS, VOCABULARY
 from tests.support.equality import same

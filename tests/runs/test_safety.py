@@ -10,7 +10,7 @@ import pytest
 from bitnet import ARMS, History, HistoryError, Plan, RunConfig, execute, judge, load_corpus
 from bitnet.display.report import write_report
 from bitnet.runs.checkpoint import Checkpoint, latest, save
-from bitnet.runs.run import load_model
+from bitnet.runs.weights import load_model
 from tests.support.corpus import ON_CORPUS
 from tests.support.runs import WRITTEN, write, writer_in
 

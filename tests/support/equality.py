@@ -3,7 +3,7 @@
 import pandas as pd
 import torch
 
-from bitnet.runs.run import load_model
+from bitnet.runs.weights import load_model
 
 
 def same(a, b):

@@ -1,0 +1,62 @@
+"""The weights of finished runs: as training left them, or in half the bytes for a repository."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+
+from bitnet.checks import first_line
+from bitnet.runs.history import History, HistoryError
+from bitnet.transformer import BitNetModel
+
+__all__ = ["MODEL", "keep_in_bfloat16", "load_model"]
+
+MODEL = "model.safetensors"
+# In bfloat16, which keeps the range of float32: float16 would make a dead network's weights zero.
+# The name holds the beginning of the checksum.
+_SMALL = "weights-{}.safetensors"
+_DIGITS = 16
+
+
+def load_model(history: History) -> BitNetModel:
+    """The trained model of a finished run, from its weights or those that `keep_in_bfloat16` left.
+
+    Raises: `HistoryError` where its weights are missing or damaged.
+    """
+    assert history.folder is not None
+    remedy = "delete the run's folder to train it again"
+    path, expected = _weights(history)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise HistoryError(f"{path}: no weights here ({first_line(error)}); {remedy}") from error
+    if not expected or not hashlib.sha256(content).hexdigest().startswith(expected):
+        raise HistoryError(f"{path}: damaged, its checksum does not match; {remedy}")
+    tensors = {name: tensor.float() for name, tensor in load(content).items()}
+    model = BitNetModel(history.config.model(len(tensors["lm_head.weight"])))
+    model.load_state_dict(tensors)
+    return model
+
+
+def keep_in_bfloat16(history: History, folder: Path) -> Path:
+    """Write the weights of a finished run, rounded to bfloat16, into another folder of the run.
+
+    Raises: `HistoryError` as `load_model`.
+    """
+    model = load_model(history)
+    tensors = {name: p.detach().to(torch.bfloat16) for name, p in model.state_dict().items()}
+    content = save(tensors)
+    path = folder / _SMALL.format(hashlib.sha256(content).hexdigest()[:_DIGITS])
+    path.write_bytes(content)
+    return path
+
+
+def _weights(history: History) -> tuple[Path, str]:
+    """The file of a run's weights, and the checksum that it has to have, or its beginning."""
+    assert history.folder is not None
+    whole = history.folder / MODEL
+    if not whole.exists():
+        for small in sorted(history.folder.glob(_SMALL.format("?" * _DIGITS))):
+            return small, small.stem.removeprefix("weights-")
+    return whole, str(history.manifest.get("model_sha256", ""))
