@@ -3,6 +3,7 @@
 import pytest
 
 from bitnet import Plan, judge
+from bitnet.analysis.answer import beside_full
 from bitnet.analysis.results import CHECKOUT
 from bitnet.display.report_page import report_page
 
@@ -131,7 +132,8 @@ def test_everything_fits_a_window_of_700_pixels(opened):
 def test_the_two_pieces_of_a_report_move_apart(opened, viewport, committed, tmp_path):
     study = [h for h in committed if h.config.hidden == 512]
     plan = Plan(hidden=512, steps=20_000, device="cpu", runs_dir=tmp_path)
-    page = report_page("a question", plan, study, [], judge(study))
+    verdict = judge(study)
+    page = report_page("a question", plan, study, [], verdict, beside_full(study, verdict))
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     page = opened(viewport, (tmp_path / "report.html").as_uri())
     own, full = page.locator(".player").all()
