@@ -11,7 +11,7 @@ from bitnet.commands.options import Add
 from bitnet.evaluation.measures import MEASURES
 from bitnet.runs.history import History, HistoryError, default_runs_dir
 
-SHOWN = ("unique_tokens", "val_loss")
+SHOWN = {"unique_tokens": "tokens", "val_loss": "loss"}  # measures, and their short heads
 
 
 def add_options(add: Add) -> None:
@@ -25,13 +25,15 @@ def command(options: argparse.Namespace) -> int:
     manifests = sorted(where.glob("*/manifest.json"))
     if not manifests:
         raise HistoryError(f"{where}: holds no runs; `bitnet verify` trains some")
-    table = Table(title=f"{len(manifests)} run{'s' * (len(manifests) > 1)} in {where}")
-    table.title_justify = "left"
-    for column in ("run", "status", "step", "state", *(MEASURES[name].column for name in SHOWN)):
-        table.add_column(column, overflow="fold")
+    console = Console(highlight=False)
+    console.print(f"{len(manifests)} run{'s' * (len(manifests) > 1)} in {where}", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("run", no_wrap=True)  # what the other commands take, so never cut or folded
+    for column in ("status", "step", "state", *SHOWN.values()):
+        table.add_column(column)
     for path in manifests:
         table.add_row(*_cells(path.parent))
-    Console(highlight=False).print(table)
+    console.print(table)
     return 0
 
 
