@@ -7,8 +7,8 @@ from importlib import import_module
 from importlib.metadata import version
 
 from bitnet.checks import OneLineError
+from bitnet.commands.options import INTERRUPTED
 
-INTERRUPTED = 130  # as shells say of Ctrl-C
 COMMANDS = {
     "verify": "train the arms side by side, judge them at this scale, write a report",
     "run": "train one run, or resume it",

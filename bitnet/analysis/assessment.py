@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bitnet.evaluation.diversity import DIVERSE_UNIQUE_TOKENS
+from bitnet.evaluation.diversity import DIVERSE_UNIQUE_TOKENS, DOWN
 from bitnet.runs.history import History
 from bitnet.scales import full_length, scale_of
 from bitnet.schedule import stage_boundary
@@ -86,7 +86,7 @@ def _checks(history: History, ceiling: float) -> list[Check]:
     learned = f"loss {last['val_loss']:.2f}, unigram model {unigram:.2f}"
     late = last_quarter(history)
     states = history.states[late.index]
-    bad = sorted(set(states) & {"dead", "collapsed"})
+    bad = sorted(set(states) & set(DOWN))
     seen = f"{', '.join(sorted(set(states)))} at all {len(states)} evaluations"
     if bad:
         times = int(states.isin(bad).sum())
@@ -118,4 +118,4 @@ def last_quarter(history: History) -> pd.DataFrame:
 def collapsed_by_the_switch(history: History) -> bool:
     """Whether a run is dead or collapsed at its last evaluation in Stage 1."""
     stage1 = history.measures.step <= stage_boundary(history.config.steps)
-    return history.states[stage1].iloc[-1] in ("dead", "collapsed")
+    return history.states[stage1].iloc[-1] in DOWN

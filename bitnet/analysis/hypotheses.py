@@ -14,7 +14,8 @@ from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 
 __all__ = [
-    "RIVAL", "answers_by_size", "coefficient", "hypotheses", "kind_of_decay", "quantization",
+    "FULL_PRECISION", "RIVAL", "answers_by_size", "coefficient", "hypotheses", "kind_of_decay",
+    "quantization",
 ]  # fmt: skip
 
 RIVAL = "adamw-0.0"  # the same coefficients as the fix, decoupled

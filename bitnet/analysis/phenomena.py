@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bitnet.analysis.assessment import collapsed_by_the_switch
+from bitnet.analysis.hypotheses import FULL_PRECISION
+from bitnet.analysis.hypotheses import RIVAL as DECOUPLED
+from bitnet.evaluation.diversity import DOWN
 from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 from bitnet.schedule import stage_boundary
 
 __all__ = ["DECISIVE", "DECOUPLED", "DOWN", "Phenomenon", "agreement", "held", "phenomena"]
 
-DOWN = ("dead", "collapsed")
 HEALTHY_PROBE = 16  # of 20: the least that the brief calls healthy early in Stage 1
 SHRUNKEN = 0.1  # of the first mean |W|: a group with less by the switch is called shrunken
 GROUPS = {"embedding": "embedding", "head": "head", "ternary": "blocks", "norm": "norms"}
-DECOUPLED = "adamw-0.0"
-FULL_PRECISION = "fp-l2-0.0"
 REPEATS = 0.5  # of greedy 4-grams: a model with more is said to repeat itself
 
 

@@ -13,7 +13,7 @@ from bitnet.analysis.assessment import (
     assess,
 )
 from bitnet.config import RunConfig
-from bitnet.evaluation.diversity import PROMPTS
+from bitnet.evaluation.diversity import DOWN, PROMPTS
 from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 from bitnet.scales import SCALES
@@ -176,7 +176,7 @@ def _more_changes(histories: Sequence[History], assessments: Sequence[Assessment
     if not fix:
         return "not known", f"no complete run of {FIX}"
     stage1 = [state for h, _ in fix for state in _states_of_stage1(h)]
-    bad = sum(state in ("dead", "collapsed") for state in stage1)
+    bad = sum(state in DOWN for state in stage1)
     losses = {h.config: h.rows()[-1]["val_loss"] for h, _ in fix}
     lower, passes = defaultdict(list), defaultdict(list)
     for h, a in done:

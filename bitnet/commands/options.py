@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Add", "add_sizes", "add_where"]
+__all__ = ["INTERRUPTED", "Add", "add_sizes", "add_where"]
+
+INTERRUPTED = 130  # as shells say of Ctrl-C
 
 Add = Callable[..., Any]  # the method that adds an option to a command
 

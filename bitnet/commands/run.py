@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from bitnet import checks
-from bitnet.commands.options import Add, add_sizes, add_where
+from bitnet.commands.options import INTERRUPTED, Add, add_sizes, add_where
 from bitnet.recipes import arm_name
 from bitnet.runs.grid import Grid, find_notebook
 from bitnet.runs.plan import Plan
@@ -12,8 +12,6 @@ from bitnet.sweep.here import Here
 from bitnet.sweep.job import STOPPED
 from bitnet.sweep.runner import Runner, failures
 from bitnet.sweep.worker import work
-
-INTERRUPTED = 130  # as shells say of Ctrl-C
 
 
 def add_options(add: Add) -> None:

@@ -14,6 +14,7 @@ from bitnet.evaluation.repetition import continuation_measures
 
 __all__ = [
     "CONTINUATION",
+    "DOWN",
     "OPENING",
     "STATES",
     "Probe",
@@ -40,6 +41,7 @@ COLLAPSED_TOP1_SHARE = 0.5
 DIVERSE_UNIQUE_TOKENS = 50
 DIVERSE_EFFECTIVE_TOKENS = 10
 STATES = ("dead", "collapsed", "learning", "diverse")
+DOWN = STATES[:2]  # the context is ignored
 
 
 @dataclass(frozen=True)
