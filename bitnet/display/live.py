@@ -135,6 +135,7 @@ class LiveTraining:
             raise
         finally:
             self._print_lines()
+        await asyncio.sleep(0)  # the view is told of an end one turn of the loop after it
         if self.task.cancelled():
             raise NotFinished("stopped; start() goes on, from the last checkpoints")
         found = self.task.result()
