@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
@@ -17,8 +18,8 @@ from bitnet.runs.plan import Plan
 from bitnet.sweep.estimate import EstimateError
 from bitnet.sweep.job import Event, Job, Outcome
 from bitnet.sweep.runner import Runner
+from bitnet.sweep.sharing import begins
 from bitnet.sweep.study import histories, prepare
-from bitnet.sweep.table import SweepTable
 
 POLL_SECONDS = 0.1
 
@@ -158,7 +159,7 @@ class LiveTraining:
         self.view.ended([] if error else task.result(), error)
 
     async def _in_lines(self, runner: Runner) -> list[History]:
-        with SweepTable(runner.jobs, runner.engine.workers, _plain(self.lines)) as table:
+        with runner.progress_table(_plain(self.lines)) as table:
             return histories(await runner.work(table))
 
     def _print_lines(self) -> None:
@@ -177,24 +178,26 @@ class LiveTraining:
         text = self.plan.load_corpus(view.log)
         passage = Probe.from_corpus(text).passages[0, :OPENING].tolist()
         view.prompt = text.vocabulary.decode(passage)
-        watch = _Watch(view)
+        watch = _Watch(view, runner.jobs)
         for job in runner.jobs:
             watch.load(job)  # what an earlier session has left
+            view.seen[job.config].begins = begins(job, runner.found[job.identity])
         return histories(await runner.work(watch))
 
 
 class _Watch:
     """Tells a view what becomes of the jobs: what workers say, and what is in the runs' folders."""
 
-    def __init__(self, view: LiveView):
-        self.view = view
+    def __init__(self, view: LiveView, jobs: Sequence[Job]):
+        self.view, self.unheard = view, {job.identity for job in jobs}
 
     def listen(self, job: Job, event: Event) -> None:
         if event["event"] == "log":
             self.view.log(event["line"])
         elif event["event"] == "progress":
-            if event["evaluated"]:
-                self.load(job)
+            if event["evaluated"] or job.identity in self.unheard:
+                self.load(job)  # the first time, with a Stage 1 that it shares
+                self.unheard.discard(job.identity)
             self.view.progress(job.config, event["step"], event["loss"])
 
     def finish(self, job: Job, outcome: Outcome, state: str = "") -> None:
@@ -222,7 +225,8 @@ def _announce(runner: Runner) -> None:
         line = runner.estimate()[0]
     except EstimateError as error:
         line = str(error)
-    _plain().print(line, markup=False, soft_wrap=True)
+    for text in (*runner.sharing(), line):
+        _plain().print(text, markup=False, soft_wrap=True)
 
 
 def _plain(file: TextIO | None = None) -> Console:

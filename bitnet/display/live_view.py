@@ -138,7 +138,7 @@ class LiveView:
         if self.began is None or not self.trained:
             return ""
         rest = [
-            config.steps - seen.reached
+            config.steps - max(seen.reached, seen.begins)
             for config, seen in self.seen.items()
             if seen.status not in ENDED
         ]

@@ -27,11 +27,15 @@ class Evaluated(NamedTuple):
 
 @dataclass
 class Seen:
-    """What has been seen of a run: losses of batches, and evaluations, both by step."""
+    """What has been seen of a run: losses of batches, and evaluations, both by step.
+
+    It is trained from update `begins` on; a Stage 1 that it shares is trained by another run.
+    """
 
     losses: dict[int, float] = field(default_factory=dict)
     evaluations: dict[int, Evaluated] = field(default_factory=dict)
     status: str = "waiting"
+    begins: int = 0
 
     @property
     def reached(self) -> int:

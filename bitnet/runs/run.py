@@ -1,9 +1,10 @@
 """One run in its folder: loaded if finished, resumed if interrupted, else trained."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -21,10 +22,12 @@ from bitnet.runs.history import (
     UnreadableError,
     read_manifest,
 )
+from bitnet.runs.stage1 import SharedStage1
 from bitnet.runs.weights import MODEL
 from bitnet.runs.writer import HistoryWriter
 from bitnet.runtime.backend import Backend
 from bitnet.runtime.cpu import start_threads
+from bitnet.schedule import stage_boundary
 from bitnet.train import Trainer
 
 __all__ = ["Callback", "Log", "Stop", "run"]
@@ -49,12 +52,14 @@ def run(
     callbacks: Sequence[Callback] = (),
     log: Log = print,
     checkpoint_every: int = 0,
+    stage1: str = "",
 ) -> History:
     """The history of this run, trained as far as it is not yet.
 
     A run that diverges or runs out of memory is recorded as such and returned, so that others can
     be trained. An interrupt leaves a run that the same call resumes. `checkpoint_every` is in
-    updates; 0 lets writing take 2 % of the time.
+    updates; 0 lets writing take 2 % of the time. `stage1` names a `SharedStage1`: a run that has
+    not begun takes it, and one that has trained its own keeps it there for others.
 
     Raises: `HistoryError` where the folder cannot be written or was made by a newer version,
     `ParameterError` for a corpus of another vocabulary.
@@ -71,7 +76,8 @@ def run(
         if found := _finished(folder, log):
             log(f"{name}: {found.status}, loaded from {folder}")
             return found
-        training = _Training(config, corpus, backend, folder, callbacks, log)
+        shared = SharedStage1(Path(runs_dir), stage1) if stage1 else None
+        training = _Training(config, corpus, backend, folder, callbacks, log, shared)
         try:
             training.run(Cadence(checkpoint_every))
         except KeyboardInterrupt:
@@ -154,23 +160,26 @@ class _Training:
         folder: Path,
         callbacks: Sequence[Callback],
         log: Log,
+        shared: SharedStage1 | None = None,
     ):
         self.config, self.corpus, self.backend = config, corpus, backend
         self.folder, self.callbacks, self.log = folder, callbacks, log
+        self.shared = shared
 
     def run(self, cadence: Cadence) -> None:
         config, folder = self.config, self.folder
-        checkpoint = latest(folder, self.log)
+        checkpoint, earlier = self._begun()
         evaluation = Evaluation(config, self.corpus)
-        before = (checkpoint.rows, checkpoint.step, read_manifest(folder)) if checkpoint else ()
+        before = (checkpoint.rows, checkpoint.step, earlier) if checkpoint else ()
         references = evaluation.probe.references
         facts, vocabulary = self._facts(), self.corpus.vocabulary
+        if "stage1" in earlier:
+            facts["stage1"] = earlier["stage1"]
         with HistoryWriter(folder, config, facts, references, vocabulary, *before) as writer:
             trainer = Trainer(config, self.corpus, self.backend, evaluation)
             if checkpoint:
                 trainer.restore(checkpoint.step, checkpoint.tensors)
                 cadence.last_step = checkpoint.step
-                self.log(f"{config.label()}: resumes from step {checkpoint.step}")
             try:
                 self._train(trainer, writer, cadence)
             except (Diverged, Stop):  # both fall between two updates, where the state is whole
@@ -181,9 +190,23 @@ class _Training:
             writer.manifest["model_sha256"] = digest
         clear(folder)
 
+    def _begun(self) -> tuple[Checkpoint | None, Mapping[str, Any]]:
+        """Where to go on from: the run's own newest checkpoint, or a Stage 1 that it shares.
+
+        With the manifest of that; nothing of either at the start of a run.
+        """
+        if checkpoint := latest(self.folder, self.log):
+            self.log(f"{self.config.label()}: resumes from step {checkpoint.step}")
+            return checkpoint, read_manifest(self.folder) or {}
+        found = self.shared.take(self.config, self.log) if self.shared else None
+        return found or (None, {})
+
     def _train(self, trainer: Trainer, writer: HistoryWriter, cadence: Cadence) -> None:
         for record in trainer:
             writer(record)
+            if self.shared and record.step == stage_boundary(self.config.steps):
+                state = Checkpoint(record.step, trainer.state(), writer.rows)
+                self.shared.keep(state, writer.manifest)
             for callback in self.callbacks:
                 callback(self.config, record)
             if cadence.due(record.step) and record.step < self.config.steps:

@@ -67,13 +67,18 @@ def size(config: RunConfig) -> Size:
     return config.hidden, config.vocabulary, config.batch_size, config.sequence_length
 
 
-def time_left(running: Sequence[float], waiting: Sequence[float], workers: int) -> float:
-    """Seconds until all is done, where each free worker takes the next of those waiting."""
+def time_left(
+    running: Sequence[float], waiting: Sequence[float], workers: int, parallel: int = 0
+) -> float:
+    """Seconds until all is done, where each free worker takes the next of those waiting.
+
+    Of the workers `parallel` go at full speed (0: all), which is what the seconds are of.
+    """
     free = [*running, *[0.0] * (workers - len(running))]
     heapq.heapify(free)
     for seconds in waiting:
         heapq.heapreplace(free, free[0] + seconds)
-    return max(free)
+    return max(*free, (sum(running) + sum(waiting)) / (parallel or workers))
 
 
 def duration(seconds: float) -> str:

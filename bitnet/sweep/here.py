@@ -18,7 +18,7 @@ class Here:
     `threads` None means one a core. Raises: `ParameterError`.
     """
 
-    workers = 1
+    workers = parallel = 1
 
     def __init__(self, threads: int | None = None, device: str = "auto", precision: str = "auto"):
         backend = choose(device, precision)

@@ -61,7 +61,8 @@ class Outcome:
 class Job:
     """One run and how to do it: `device`, `precision` and `strict` as `choose` takes them.
 
-    `identity` is the name of the run's folder in `runs_dir`; `threads` is that of torch.
+    `identity` is the name of the run's folder in `runs_dir`; `threads` is that of torch. `stage1`
+    names the Stage 1 that it shares with other jobs, if any; it `waits` if one of them trains it.
     """
 
     config: RunConfig
@@ -72,6 +73,8 @@ class Job:
     strict: bool = False
     threads: int = 1
     notebook: Path | None = None
+    stage1: str = ""
+    waits: bool = False
 
     def to_json(self) -> str:
         """All of the job in one line."""
@@ -184,7 +187,7 @@ def train_job(job: Job, report: Report) -> None:
 
     config, backend = job.config, choose(job.device, job.precision, job.strict)
     corpus = load_corpus(config.corpus, config.vocabulary, log=log)
-    history = run(config, corpus, job.runs_dir, backend, [progress], log)
+    history = run(config, corpus, job.runs_dir, backend, [progress], log, stage1=job.stage1)
     if job.notebook and history.complete and not job.executed.exists():
         execute_notebook(job.notebook, job.executed, job.parameters())
 

@@ -15,6 +15,7 @@ import torch
 from bitnet import checks
 from bitnet.runtime.backend import choose
 from bitnet.sweep.job import STOPPED, Event, Job
+from bitnet.sweep.sharing import switched
 
 __all__ = ["ATTEMPTS", "Finish", "Listen", "Pool", "cores", "divide"]
 
@@ -39,7 +40,8 @@ def divide(places: int, jobs: int, workers: int | None) -> tuple[int, int]:
 class Pool:
     """The engine of one machine; by default one worker a core on a CPU, one a GPU on CUDA.
 
-    `kind` ("cpu" or "cuda"), `precision` and `threads` hold for every job. Each job has a process
+    `kind` ("cpu" or "cuda"), `precision` and `threads` hold for every job; `parallel` of the
+    workers go at full speed, the others share their cores. Each job has a process
     of its own (`command`, see `bitnet.sweep.worker`): it gives all memory back at its end, and one
     that is killed loses only its own job.
     """
@@ -57,6 +59,7 @@ class Pool:
         self.workers, _ = divide(len(places), jobs, workers)
         self.threads = max(1, cores() // self.workers)
         self.devices = [places[i % len(places)] for i in range(self.workers)]
+        self.parallel = min(self.workers, cores()) if self.kind == "cpu" else self.workers
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' * (self.threads > 1)} each"
@@ -76,10 +79,19 @@ class Pool:
         free: asyncio.Queue[str] = asyncio.Queue()
         for device in self.devices:
             free.put_nowait(device)
+        through = {job.stage1: asyncio.Event() for job in jobs}  # or it will not be kept
+
+        def hear(job: Job, event: Event) -> None:
+            if switched(job, event):
+                through[job.stage1].set()
+            listen(job, event)
 
         async def do(job: Job) -> None:
+            if job.waits:
+                await through[job.stage1].wait()
             device = await free.get()
-            finish(job, await self._attempts(replace(job, device=device), listen))
+            finish(job, await self._attempts(replace(job, device=device), hear))
+            through[job.stage1].set()
             free.put_nowait(device)
 
         try:

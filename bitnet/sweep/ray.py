@@ -10,6 +10,7 @@ from bitnet.checks import ParameterError, choice, first_line, integer
 from bitnet.runtime.backend import PRECISIONS, choose
 from bitnet.sweep.job import Event, Job, Train, perform, train_job
 from bitnet.sweep.pool import ATTEMPTS, Finish, Listen, cores, divide
+from bitnet.sweep.sharing import switched
 
 __all__ = ["RayCluster"]
 
@@ -58,6 +59,10 @@ class RayCluster:
         threads = min(threads, max(int(node.get("CPU", 1)) for node in nodes))
         return cls(ray, "cpu", choose("cpu", precision).precision, count, threads)
 
+    @property
+    def parallel(self) -> int:
+        return self.workers
+
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' * (self.threads > 1)} each"
         each = "one GPU each" if self.kind == "cuda" else threads
@@ -75,20 +80,27 @@ class RayCluster:
         task = self.ray.remote(max_retries=ATTEMPTS - 1, max_calls=1, **resources)(_task)
         waiting = list(jobs)
         running: dict[Any, Job] = {}
+        through: set[str] = set()  # Stages 1 that are kept, or will not be
 
         def pass_on() -> None:
             for identity, event in events.get_nowait_batch(events.qsize()):
-                listen(by_identity[identity], event)
+                job = by_identity[identity]
+                if switched(job, event):
+                    through.add(job.stage1)
+                listen(job, event)
 
         try:
             while waiting or running:
-                while waiting and len(running) < self.workers:
-                    job = waiting.pop(0)
+                ready = [job for job in waiting if not job.waits or job.stage1 in through]
+                for job in ready[: self.workers - len(running)]:
+                    waiting.remove(job)
                     running[task.remote(job, self.train, events)] = job
                 done, _ = self.ray.wait(list(running), timeout=POLL_SECONDS)
                 pass_on()
                 for reference in done:
-                    finish(running.pop(reference), self._reason(reference))
+                    job = running.pop(reference)
+                    through.add(job.stage1)
+                    finish(job, self._reason(reference))
         except BaseException:
             for reference in running:
                 self.ray.cancel(reference)  # raises KeyboardInterrupt in the task

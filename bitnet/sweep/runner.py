@@ -13,6 +13,7 @@ from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import default_runs_dir
+from bitnet.runs.stage1 import SharedStage1, whole_stage1
 from bitnet.scales import FULL, SCALES, scale_of
 from bitnet.sweep.estimate import duration, measure_speed, size, time_left
 from bitnet.sweep.here import Here
@@ -20,6 +21,7 @@ from bitnet.sweep.job import Event, Job, Outcome
 from bitnet.sweep.notebook import check_notebook
 from bitnet.sweep.pool import Finish, Pool
 from bitnet.sweep.ray import RayCluster
+from bitnet.sweep.sharing import begins, share
 from bitnet.sweep.table import SweepTable
 
 __all__ = ["ENGINES", "FINISHED", "Engine", "Runner", "Watch", "failures"]
@@ -72,12 +74,13 @@ class Runner:
         engine = engine_for(len(grid.runs))
         texts = dict.fromkeys((run.corpus, run.vocabulary) for run in grid.runs)
         prints = {text: load_corpus(*text, log=console.print).fingerprint for text in texts}
-        jobs = [
-            Job(
+        jobs, stages = [], []
+        for run in grid.runs:
+            where = prints[run.corpus, run.vocabulary], engine.kind, engine.precision, strict
+            stages.append(f"{whole_stage1(run).identity(*where)}-{engine.threads}")
+            job = Job(
                 config=run,
-                identity=run.identity(
-                    prints[run.corpus, run.vocabulary], engine.kind, engine.precision, strict
-                ),
+                identity=run.identity(*where),
                 runs_dir=folder.absolute(),
                 device=engine.kind,
                 precision=engine.precision,
@@ -85,14 +88,15 @@ class Runner:
                 threads=engine.threads,
                 notebook=grid.notebook,
             )
-            for run in grid.runs
-        ]
-        return cls(jobs, engine, {job.identity: job.found() for job in jobs}, console)
+            jobs.append(job)
+        found = {job.identity: job.found() for job in jobs}
+        return cls(share(jobs, stages, found), engine, found, console)
 
     @property
     def pending(self) -> list[Job]:
-        """The jobs that are neither complete nor diverged, in order."""
-        return [job for job in self.jobs if self.found[job.identity].status not in FINISHED]
+        """The jobs that are neither complete nor diverged, in order; those that wait come last."""
+        left = [job for job in self.jobs if self.found[job.identity].status not in FINISHED]
+        return sorted(left, key=lambda job: job.waits)
 
     def run(self) -> list[tuple[Job, Outcome]]:
         """Do what is not done yet; every job with its outcome.
@@ -100,7 +104,9 @@ class Runner:
         A job that fails does not stop the others.
         """
         self._print(f"{self._title()}: {self.engine}.")
-        with SweepTable(self.jobs, self.engine.workers, self.console) as table:
+        for line in self.sharing():
+            self._print(line)
+        with self.progress_table() as table:
             outcomes, finish = self._watched_by(table)
             self.engine.run(self.pending, table.listen, finish)
         return [(job, outcomes[job.identity]) for job in self.jobs]
@@ -122,14 +128,30 @@ class Runner:
 
         def finish(job: Job, reason: str) -> None:
             outcomes[job.identity] = job.ended(reason)
+            group = [other for other in self.jobs if job.stage1 and other.stage1 == job.stage1]
+            if group and all(outcomes[other.identity].status in FINISHED for other in group):
+                SharedStage1(job.runs_dir, job.stage1).drop()
             watch.finish(job, outcomes[job.identity])
 
         return outcomes, finish
 
+    def progress_table(self, console: Console | None = None) -> SweepTable:
+        """What shows these jobs while they are done."""
+        engine = self.engine
+        return SweepTable(self.jobs, engine.workers, engine.parallel, console or self.console)
+
+    def sharing(self) -> list[str]:
+        """A line for each Stage 1 that several jobs share."""
+        names: dict[str, list[str]] = {}
+        for job in self.pending:
+            if job.stage1:
+                names.setdefault(job.stage1, []).append(job.config.label())
+        return [f"Stage 1 is the same, and trained once: {'; '.join(n)}." for n in names.values()]
+
     def dry_run(self) -> None:
         """Print what is there and how long the rest takes, by a measurement; no run is begun."""
         self.console.print(self._table())
-        for line in self.estimate():
+        for line in (*self.sharing(), *self.estimate()):
             self._print(line)
 
     def estimate(self) -> list[str]:
@@ -143,11 +165,12 @@ class Runner:
         here = engine
         if isinstance(here, RayCluster):  # of a cluster only this machine can be measured
             here = Pool(len(self.jobs), None, "cpu" if engine.kind == "cpu" else "auto")
-        speeds = measure_speed(pending, here.devices)
+        speeds = measure_speed(pending, here.devices[: here.parallel])
         seconds = [
-            speeds[size(job.config)].seconds(job, self.found[job.identity].step) for job in pending
+            speeds[size(job.config)].seconds(job, begins(job, self.found[job.identity]))
+            for job in pending
         ]
-        total = duration(time_left([], seconds, engine.workers))
+        total = duration(time_left([], seconds, engine.workers, engine.parallel))
         configs = {size(job.config): job.config for job in pending}
         return [
             f"About {total} for {len(pending)} of {len(self.jobs)} runs: {engine}.",
@@ -155,7 +178,7 @@ class Runner:
                 f"Hidden {c.hidden}, {c.vocabulary} tokens: {speeds[at]}"
                 for at, c in configs.items()
             ),
-            f"Measured just now on this machine: {len(here.devices)} processes at once, "
+            f"Measured just now on this machine: {here.parallel} processes at once, "
             f"{here.threads} thread(s) each, 10 updates and one evaluation at each size "
             "after a warm-up. Checkpoints are counted in; notebooks, and whatever else the "
             "machine does later, are not.",

@@ -14,6 +14,7 @@ from bitnet.config import RunConfig
 from bitnet.runs.history import History, HistoryError
 from bitnet.sweep.estimate import duration, time_left
 from bitnet.sweep.job import Event, Job, Outcome
+from bitnet.sweep.sharing import begins
 
 __all__ = ["SweepTable"]
 
@@ -90,18 +91,20 @@ def _cost(config: RunConfig) -> int:
 class SweepTable:
     """Shows the jobs of a sweep while they are done; use as a context manager.
 
-    `listen` and `finish` are the callbacks of an engine. `clock` gives seconds.
+    `listen` and `finish` are the callbacks of an engine, which has so many `workers`, of them
+    `parallel` at full speed. `clock` gives seconds.
     """
 
     def __init__(
         self,
         jobs: Sequence[Job],
         workers: int,
+        parallel: int,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.rows = {job.identity: Row(job) for job in jobs}
-        self.workers, self.clock = workers, clock
+        self.workers, self.parallel, self.clock = workers, parallel, clock
         self.console = console or Console(highlight=False)
         self.live = Live(get_renderable=self.table, console=self.console, refresh_per_second=2)
         self.last_line = self.clock()
@@ -148,11 +151,14 @@ class SweepTable:
             cost = _cost(row.job.config)
             nearest = min(speeds, key=lambda other: abs(other - cost))
             speed = row.speed or (speeds[nearest] or 1.0) * nearest / cost
-            return (row.job.config.steps - row.step) / speed
+            begun = begins(row.job, Outcome(row.state, row.step))
+            return (row.job.config.steps - begun) / speed * share
 
+        at_once = sum(row.state == "training" for row in self.rows.values())
+        share = min(1.0, self.parallel / max(1, at_once))  # of a core that each has now
         running = [seconds(row) for row in self.rows.values() if row.state == "training"]
         waiting = [seconds(row) for row in self.rows.values() if row.state == "waiting"]
-        return time_left(running, waiting, max(self.workers, len(running)))
+        return time_left(running, waiting, max(self.workers, at_once), self.parallel)
 
     def summary(self) -> str:
         """Such as "2 training, 9 waiting, 4 complete; about 5 h 12 min left"."""

@@ -49,7 +49,8 @@ def train(job, report, then=lambda step: None, corpus=None):
         report({"event": "log", "line": line})
 
     cpu, corpus = choose("cpu", "float32"), corpus or synthetic_corpus()
-    run(job.config, corpus, job.runs_dir, cpu, [progress], log, checkpoint_every=10)
+    cadence = {"checkpoint_every": 10, "stage1": job.stage1}
+    run(job.config, corpus, job.runs_dir, cpu, [progress], log, **cadence)
 
 
 def train_held(job, report):

@@ -41,7 +41,7 @@ def table(jobs, clock, terminal=False, height=40):
     console = Console(
         file=io.StringIO(), force_terminal=terminal, width=120, height=height, highlight=False
     )
-    return SweepTable(jobs, 1, console, clock), console.file
+    return SweepTable(jobs, 1, 1, console, clock), console.file
 
 
 def texts(shown):

@@ -1,0 +1,56 @@
+"""Which jobs of a sweep share their Stage 1, so that it is trained once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bitnet.runs.stage1 import SharedStage1
+from bitnet.schedule import stage_boundary
+from bitnet.sweep.job import Event, Job, Outcome
+
+__all__ = ["begins", "share", "shared", "switched"]
+
+
+def share(jobs: Sequence[Job], names: Sequence[str], found: Mapping[str, Outcome]) -> list[Job]:
+    """The jobs, those that can share a Stage 1 told so; `names` are those of their Stages 1.
+
+    A job that has not begun takes a Stage 1 that is kept, or waits for the job that is furthest
+    with it. What has begun goes on by itself. `found` is what is on disk, by identity.
+    """
+    result = list(jobs)
+    for name in dict.fromkeys(names):
+        group = [at for at, other in enumerate(names) if other == name]
+        fresh = [at for at in group if found[jobs[at].identity].step == 0]
+        kept = bool(fresh) and SharedStage1(jobs[fresh[0]].runs_dir, name).kept
+        leads = [at for at in group if found[jobs[at].identity].step < _switch(jobs[at])]
+        if kept:
+            waiting: list[int] = []
+        elif len(leads) > 1:
+            lead = max(leads, key=lambda at: found[jobs[at].identity].step)
+            waiting = [at for at in fresh if at != lead]
+            fresh = [lead, *waiting] if waiting else []
+        else:
+            continue
+        for at in fresh:
+            result[at] = replace(jobs[at], stage1=name, waits=at in waiting)
+    return result
+
+
+def shared(job: Job) -> SharedStage1 | None:
+    """Where a job finds the Stage 1 that it shares, if it does."""
+    return SharedStage1(job.runs_dir, job.stage1) if job.stage1 else None
+
+
+def begins(job: Job, found: Outcome) -> int:
+    """The update after which the worker of a job begins."""
+    place = shared(job)
+    takes = place and found.step == 0 and (job.waits or place.kept)
+    return _switch(job) if takes else found.step
+
+
+def switched(job: Job, event: Event) -> bool:
+    """Whether this tells that a job is through its Stage 1, which is kept by then."""
+    return event["event"] == "progress" and event["step"] >= _switch(job)
+
+
+def _switch(job: Job) -> int:
+    return stage_boundary(job.config.steps)
