@@ -9,7 +9,9 @@ from bitnet import checks
 __all__ = [
     "ARMS",
     "BROKEN",
+    "DECAYED",
     "FIX",
+    "GROUPS",
     "Arm",
     "Recipe",
     "arm_name",
@@ -19,6 +21,16 @@ __all__ = [
 ]
 
 BROKEN, FIX = "l2-0.05", "l2-0.0"  # the two settings the brief compares
+
+# The parameters of a model: both ends, the ternary matrices of its blocks, the gains of its norms.
+GROUPS = ("embedding", "head", "ternary", "norm")
+# What a decay can apply to, and the groups that it then applies to.
+DECAYED = {
+    "all": GROUPS,
+    "blocks": ("ternary", "norm"),
+    **{group: (group,) for group in GROUPS},
+    **{f"all-but-{left}": tuple(g for g in GROUPS if g != left) for left in GROUPS},
+}
 
 Arm = str | Mapping[str, Any]  # a name, or {base: a name, field of Recipe: value, ...}
 
@@ -32,8 +44,8 @@ class Recipe:
     `optimizer` "adam" couples the decay into the gradient (L2; Kingma & Ba 2015), "adamw" applies
     it to the weight itself (Loshchilov & Hutter 2019, algorithm 2). Learning rates and decays are
     per update; `clip_norm` bounds the global gradient norm; `quantize=False` trains the
-    full-precision control; `decayed` names the weights that decay applies to, "all" or only those
-    of the "blocks" (so not embedding and head).
+    full-precision control; `decayed` names the weights that decay applies to, a key of `DECAYED`:
+    all, one of the `GROUPS`, all but one, or "blocks" (ternary and norm).
 
     Raises: `ParameterError` for a value that is not allowed.
     """
@@ -52,7 +64,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         checks.choice("optimizer", self.optimizer, ("adam", "adamw"))
-        checks.choice("decayed", self.decayed, ("all", "blocks"))
+        checks.choice("decayed", self.decayed, tuple(DECAYED))
         for name, low, high in (
             ("peak_lr", 0.0, 1.0), ("beta1", 0.0, 0.9999), ("beta2", 0.0, 0.99999),
             ("eps", 0.0, 1.0), ("stage1_decay", 0.0, 1.0), ("stage2_decay", 0.0, 1.0),
@@ -60,6 +72,11 @@ class Recipe:
         ):  # fmt: skip
             object.__setattr__(self, name, checks.number(name, getattr(self, name), low, high))
         checks.boolean("quantize", self.quantize)
+
+    @property
+    def decayed_groups(self) -> tuple[str, ...]:
+        """Those of the `GROUPS` that decay applies to."""
+        return DECAYED[self.decayed]
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)

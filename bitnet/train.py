@@ -15,7 +15,7 @@ from bitnet.runtime.cpu import eager_optimizer, start_threads
 from bitnet.runtime.cuda_graph import StepGraph
 from bitnet.runtime.kernels import linear_cross_entropy
 from bitnet.schedule import evaluation_steps, learning_rate, weight_decay
-from bitnet.transformer import BitNetModel
+from bitnet.transformer import BitNetModel, parameter_groups
 
 __all__ = ["Evaluator", "Trainer", "batch", "clip_scale", "initial_model", "make_optimizer"]
 
@@ -79,11 +79,11 @@ def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
     on_gpu = device.type == "cuda"
     rate = torch.tensor(recipe.peak_lr, device=device) if on_gpu else recipe.peak_lr
     betas = (recipe.beta1, recipe.beta2)
-    groups: list[dict] = [{"params": list(model.parameters())}]
-    if recipe.decayed == "blocks":  # the group that decays comes first
-        vocabulary = [model.token_embeddings.weight, model.lm_head.weight]
-        rest = [p for p in model.parameters() if all(p is not row for row in vocabulary)]
-        groups = [{"params": rest}, {"params": vocabulary, "weight_decay": 0.0}]
+    decayed = {id(p) for g in recipe.decayed_groups for p in parameter_groups(model)[g]}
+    parts = [[p for p in model.parameters() if (id(p) in decayed) is one] for one in (True, False)]
+    groups: list[dict] = [{"params": parts[0]}]  # the one that decays comes first
+    if parts[1]:
+        groups.append({"params": parts[1], "weight_decay": 0.0})
     return kind(groups, lr=rate, betas=betas, eps=recipe.eps, fused=True, capturable=on_gpu)
 
 

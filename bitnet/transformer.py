@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from bitnet.config import BitNetConfig
 from bitnet.linear import BitLinear, RMSNorm
+from bitnet.recipes import GROUPS
 from bitnet.runtime.kernels import gated
 
-__all__ = ["Attention", "BitNetModel", "Block", "Cache", "FeedForward"]
+__all__ = ["Attention", "BitNetModel", "Block", "Cache", "FeedForward", "parameter_groups"]
 
 
 class Cache:
@@ -166,3 +167,14 @@ class BitNetModel(nn.Module):
 
     def forward(self, input_ids: Tensor) -> Tensor:
         return self.lm_head(self.features(input_ids))
+
+
+def parameter_groups(model: BitNetModel) -> dict[str, list[Tensor]]:
+    """The parameters of a model by group: embedding, head, ternary (of the blocks), norm."""
+    groups: dict[str, list[Tensor]] = {group: [] for group in GROUPS}
+    for name, parameter in model.named_parameters():
+        if name.startswith(("token_embeddings", "lm_head")):
+            groups["embedding" if name.startswith("token") else "head"].append(parameter)
+        else:
+            groups["norm" if "norm" in name else "ternary"].append(parameter)
+    return groups

@@ -104,7 +104,7 @@ BAD = [
     (Recipe, {"peak_lr": -1}, "peak_lr = -1", "from 0.0 to 1.0"),
     (Recipe, {"stage2_decay": math.nan}, "stage2_decay = nan", "number"),
     (Recipe, {"label_smoothing": 1.0}, "label_smoothing = 1.0", "from 0.0 to 0.999"),
-    (Recipe, {"decayed": "head"}, "decayed = 'head'", "all, blocks"),
+    (Recipe, {"decayed": "tail"}, "decayed = 'tail'", "all, blocks"),
     (RunConfig, {"arm": "l2-blocks-0.5"}, "arm = 'l2-blocks-0.5'", "did you mean 'l2-blocks-0.0'"),
     (Plan, {"arms": "l2-0.0+peak_lr=2"}, "arms: peak_lr = '2'", "from 0.0 to 1.0"),
     (Plan, {"arms": {"base": "l2-0.0", "lr": 1}}, "arms: field of an arm = 'lr'", "one of"),

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bitnet import ARMS, ParameterError, Plan, Recipe, RunConfig
-from bitnet.recipes import LONGEST_NAME, arm_name, arm_names, decay_grid, recipe
+from bitnet.recipes import DECAYED, LONGEST_NAME, arm_name, arm_names, decay_grid, recipe
 
 DECAYS = (0.0, 0.001, 0.01, 0.05, 0.1)
 
@@ -148,7 +148,7 @@ OVERRIDES = {
     "clip_norm": st.floats(1e-12, 1e12),
     "label_smoothing": st.floats(0, 0.999),
     "quantize": st.booleans(),
-    "decayed": st.sampled_from(["all", "blocks"]),
+    "decayed": st.sampled_from(list(DECAYED)),
 }
 some_overrides = st.sets(st.sampled_from(sorted(OVERRIDES)), max_size=3).flatmap(
     lambda names: st.fixed_dictionaries({name: OVERRIDES[name] for name in names})
@@ -206,7 +206,7 @@ BAD = [
     ({"base": "l2-0.0", "decay": "much"}, "decay = 'much'", "must be a number"),
     ({"base": "l2-0.0", "optimizer": "sgd"}, "optimizer = 'sgd'", "adam, adamw"),
     ({"base": "l2-0.0", "quantize": "no"}, "quantize = 'no'", "True or False"),
-    ({"base": "l2-0.0", "decayed": "head"}, "decayed = 'head'", "all, blocks"),
+    ({"base": "l2-0.0", "decayed": "tail"}, "decayed = 'tail'", "all, blocks"),
     ("l2-0.0+", "field of an arm = ''", "must be one of optimizer"),
     ("l2-0.0+peak_lr", "peak_lr = ''", "must be a number"),
     ("l2-0.0+peak_lr=fast", "peak_lr = 'fast'", "must be a number"),

@@ -27,6 +27,12 @@ def at_the_end(config, corpus, precision="float32"):
     return measure(trainer.model, Probe.from_corpus(corpus, config.probe_positions)), trainer.model
 
 
+def group_of(name):
+    """By the names of the brief's parameters."""
+    ends = {"token_embeddings.weight": "embedding", "lm_head.weight": "head"}
+    return ends.get(name, "norm" if "norm" in name else "ternary")
+
+
 def trainer_and_reference(corpus, arm, steps, dtype, layers=2):
     """A trainer, and the reference's update number t from the same weights and data."""
     config = RunConfig(arm, steps=steps, **(SMALL | {"layers": layers}))
@@ -38,9 +44,9 @@ def trainer_and_reference(corpus, arm, steps, dtype, layers=2):
         for name, value in trainer.model.named_parameters()
     }
     recipe = trainer.recipe
-    vocabulary = ("token_embeddings.weight", "lm_head.weight") if recipe.decayed == "blocks" else ()
+    undecayed = [name for name in p if group_of(name) not in recipe.decayed_groups]
     optimizer = reference.make_optimizer(
-        p, decoupled=recipe.optimizer == "adamw", undecayed=vocabulary
+        p, decoupled=recipe.optimizer == "adamw", undecayed=undecayed
     )
 
     def plain_step(t):
@@ -66,6 +72,8 @@ def trainer_and_reference(corpus, arm, steps, dtype, layers=2):
         "l2-grad-clip",
         "fp-adamw-0.0",
         "l2-blocks-0.0",
+        "l2-0.0+decayed=embedding",
+        "adamw-0.0+decayed=all-but-norm",
     ],
 )
 def test_every_kind_of_arm_follows_the_reference_across_the_switch(corpus, arm):

@@ -45,13 +45,13 @@ def faded(weight: Tensor, recipe: Recipe, total: int, step: int, gradient: float
 
 
 def shrunken(weight: Tensor, recipe: Recipe, total: int, step: int) -> Tensor:
-    """What is left of rows of embedding or head after `step` of `total` gradientless updates."""
-    return weight if recipe.decayed == "blocks" else faded(weight, recipe, total, step)
+    """What is left of rows of the head after `step` of `total` gradientless updates."""
+    return faded(weight, recipe, total, step) if "head" in recipe.decayed_groups else weight
 
 
 def death_step(size: float, recipe: Recipe, total: int) -> int | None:
     """The update after which nothing is left of a weight of that size in such a row, or None."""
-    if recipe.optimizer == "adamw" or recipe.decayed == "blocks":
+    if recipe.optimizer == "adamw" or "head" not in recipe.decayed_groups:
         return None
     left = size
     for t in range(1, total + 1):

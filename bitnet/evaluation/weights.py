@@ -7,11 +7,11 @@ from torch import Tensor
 
 from bitnet.linear import BitLinear
 from bitnet.quant import ternary
-from bitnet.transformer import BitNetModel
+from bitnet.recipes import DECAYED, GROUPS
+from bitnet.transformer import BitNetModel, parameter_groups
 
-__all__ = ["GROUPS", "HEALTH", "ROW_BINS", "WeightHealth", "parameter_groups"]
+__all__ = ["HEALTH", "ROW_BINS", "WeightHealth"]
 
-GROUPS = ("embedding", "head", "ternary", "norm")
 # Rows of embedding and head by how often their token stands in the training text.
 ROW_BINS = {
     "never": (0, 0),
@@ -36,7 +36,7 @@ class WeightHealth:
     """
 
     def __init__(self, token_counts: Tensor, decayed: str = "all"):
-        self.decayed = decayed
+        self.decayed = DECAYED[decayed]
         self.rows = {
             name: (token_counts >= low)
             & (token_counts <= (token_counts.max() if high is None else high))
@@ -62,8 +62,7 @@ class WeightHealth:
             size = sum(w.numel() for w in weights)
             found[f"mean_abs.{group}"] = sum(w.abs().sum().item() for w in weights) / size
             found[f"gradient.{group}"] = _norm([w.grad for w in weights if w.grad is not None])
-            applies = self.decayed == "all" or group not in ("embedding", "head")
-            found[f"penalty.{group}"] = wd * _norm(weights) if applies else 0.0
+            found[f"penalty.{group}"] = wd * _norm(weights) if group in self.decayed else 0.0
         for which in ("embedding", "head"):
             norms = groups[which][0].norm(dim=1)
             for name, rows in self.rows.items():
@@ -114,17 +113,6 @@ class WeightHealth:
             )
         self.before = [now, *self.before[:1]]
         return found
-
-
-def parameter_groups(model: BitNetModel) -> dict[str, list[Tensor]]:
-    """The parameters of a model by group: embedding, head, ternary (of the blocks), norm."""
-    groups: dict[str, list[Tensor]] = {group: [] for group in GROUPS}
-    for name, parameter in model.named_parameters():
-        if name.startswith(("token_embeddings", "lm_head")):
-            groups["embedding" if name.startswith("token") else "head"].append(parameter)
-        else:
-            groups["norm" if "norm" in name else "ternary"].append(parameter)
-    return groups
 
 
 def _norm(tensors: list[Tensor]) -> float:

@@ -7,8 +7,9 @@ import torch
 
 from bitnet import RunConfig, Trainer
 from bitnet.evaluation.evaluate import Evaluation
-from bitnet.evaluation.weights import GROUPS, HEALTH, ROW_BINS, WeightHealth
+from bitnet.evaluation.weights import HEALTH, ROW_BINS, WeightHealth
 from bitnet.linear import BitLinear
+from bitnet.recipes import GROUPS
 from bitnet.runtime.backend import choose
 from bitnet.train import initial_model
 
@@ -39,7 +40,8 @@ def same(a, b):
 
 
 @pytest.mark.parametrize(
-    "arm", ["l2-0.0", "l2-grad-clip", "adamw-0.0", "fp-l2-0.0", "l2-blocks-0.0"]
+    "arm",
+    ["l2-0.0", "l2-grad-clip", "adamw-0.0", "fp-l2-0.0", "l2-blocks-0.0", "l2-0.0+decayed=norm"],
 )
 def test_norms_of_each_group_are_those_of_its_weights_after_an_update(corpus, arm):
     trainer = Trainer(RunConfig(arm, **SMALL), corpus, CPU)
@@ -53,7 +55,7 @@ def test_norms_of_each_group_are_those_of_its_weights_after_an_update(corpus, ar
         assert found[f"gradient.{group}"] == pytest.approx(
             norm([w.grad for w in weights]), rel=1e-5
         )
-        applies = trainer.recipe.decayed == "all" or group not in ("embedding", "head")
+        applies = group in trainer.recipe.decayed_groups
         assert found[f"penalty.{group}"] == pytest.approx(0.1 * norm(weights) * applies, rel=1e-5)
 
 
