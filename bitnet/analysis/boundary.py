@@ -7,6 +7,7 @@ given logits cost least at decay * |l| (the arithmetic and the geometric mean). 
 context stands where cross-entropy(l) + decay |l| is least, a convex problem in l alone.
 """
 
+from dataclasses import dataclass
 from math import inf
 
 import torch
@@ -14,11 +15,12 @@ from torch import Tensor
 
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
+from bitnet.recipes import Recipe
 from bitnet.runtime.kernels import linear_cross_entropy
 from bitnet.train import batch, clip_scale, initial_model
 from bitnet.transformer import parameter_groups
 
-__all__ = ["context_free", "dead_from", "gains_shrink_from", "predicted_state"]
+__all__ = ["Boundaries", "context_free", "dead_from", "gains_shrink_from", "predicted_state"]
 
 BATCHES = 100  # at the initial weights, over which a gradient's size is taken
 TOLERANCE = 1e-9  # of the logits' change in an iteration, by their size
@@ -76,21 +78,34 @@ def gains_shrink_from(config: RunConfig, corpus: Corpus) -> float:
     return (squares / BATCHES / sum(g.numel() for g in gains)) ** 0.5
 
 
-def predicted_state(config: RunConfig, corpus: Corpus) -> str:
-    """What a run with one coefficient in both stages should be at its end: dead, collapsed or up.
+@dataclass(frozen=True)
+class Boundaries:
+    """The coefficients of `dead_from` and of `gains_shrink_from`."""
 
-    Dead where gains and head both pay the penalty and none is worth it (`dead_from`); if one of
-    them pays nothing it grows for the other. Collapsed where all weights decay and the gains shrink
-    (`gains_shrink_from`), so that context no longer passes. Decoupled decay is no part of the
-    gradient, and never wins.
-    """
-    recipe = config.recipe
-    decay = recipe.stage2_decay if recipe.optimizer == "adam" else -inf
-    if {"head", "norm"} <= set(recipe.decayed_groups) and decay >= dead_from(corpus.counts):
-        return "dead"
-    if recipe.decayed == "all" and decay >= gains_shrink_from(config, corpus):
-        return "collapsed"
-    return "up"
+    dead: float
+    gains: float
+
+    @classmethod
+    def of(cls, config: RunConfig, corpus: Corpus) -> "Boundaries":
+        """Those of a run; they do not depend on its arm, but for the clip."""
+        return cls(dead_from(corpus.counts), gains_shrink_from(config, corpus))
+
+    def state(self, recipe: Recipe) -> str:
+        """What a run with one coefficient in both stages should end as: dead, collapsed or up.
+
+        Dead where gains and head both pay the penalty and none is worth it; if one of them pays
+        nothing it grows for the other. Collapsed where all weights decay and the gains shrink, so
+        that context no longer passes. Decoupled decay is no part of the gradient, and never wins.
+        """
+        decay = recipe.stage2_decay if recipe.optimizer == "adam" else -inf
+        if {"head", "norm"} <= set(recipe.decayed_groups) and decay >= self.dead:
+            return "dead"
+        return "collapsed" if recipe.decayed == "all" and decay >= self.gains else "up"
+
+
+def predicted_state(config: RunConfig, corpus: Corpus) -> str:
+    """`Boundaries.state` of a run."""
+    return Boundaries.of(config, corpus).state(config.recipe)
 
 
 def _frequencies(counts: Tensor) -> Tensor:
