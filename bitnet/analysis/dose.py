@@ -10,9 +10,11 @@ from bitnet.config import RunConfig
 from bitnet.evaluation.diversity import DOWN
 from bitnet.recipes import Recipe
 from bitnet.runs.history import History
+from bitnet.scales import MINIATURE
 
-__all__ = ["best_thresholds", "boundary_cells", "cells", "end_state", "score", "up_or"]
+__all__ = ["DOSES", "best_thresholds", "boundary_cells", "cells", "end_state", "score", "up_or"]
 
+DOSES = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # of the dose block
 UP, UNDECIDED, DIVERGED = "up", "undecided", "diverged"
 
 
@@ -72,9 +74,10 @@ def _row(cell: RunConfig, runs: list[History], predict: Callable[[History], str]
 def _block(cell: RunConfig, recipe: Recipe) -> str:
     if recipe.decayed != "all":
         return "group"
-    if cell.vocabulary != 4096:
-        return "vocabulary"
-    return "batch" if cell.batch_size != 8 else "dose"
+    if cell.batch_size != MINIATURE.batch_size:
+        return "batch"
+    own = cell.vocabulary == MINIATURE.vocabulary and recipe.stage2_decay in DOSES
+    return "dose" if own else "vocabulary"
 
 
 def boundary_cells(table: pd.DataFrame) -> list[RunConfig]:
