@@ -21,8 +21,9 @@ from bitnet import ARMS, MEASURES, Probe, Recipe, load_corpus
 from bitnet.__main__ import COMMANDS as OF_THE_PACKAGE
 from bitnet.__main__ import _parser
 from bitnet.analysis.assessment import FAILS_BAR, LAST_QUARTER, WORKS_BAR
+from bitnet.analysis.markdown import quote
 from bitnet.analysis.results import load_plan, load_results
-from bitnet.analysis.summary import measures_table, quote
+from bitnet.analysis.summary import measures_table
 from bitnet.config import BLOCK, BYTES, LARGEST_VOCABULARY
 from bitnet.data import PIECE
 from bitnet.evaluation import diversity

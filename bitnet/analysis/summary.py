@@ -1,23 +1,22 @@
 """The results in Markdown, as README.md and results/README.md quote them."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from bitnet.analysis.counts import checklist, column_heads, final_counts
 from bitnet.analysis.hypotheses import answers_by_size, hypotheses
+from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.phenomena import DECISIVE, DECOUPLED, agreement, phenomena
 from bitnet.analysis.statistics import final_intervals, paired_differences
 from bitnet.analysis.verdict import judge
-from bitnet.evaluation.measures import MEASURES, number
+from bitnet.evaluation.measures import MEASURES
 from bitnet.recipes import FIX
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
 from bitnet.scales import FULL, MINIATURE, full_length
 
-__all__ = ["faithfulness", "headline", "measures_table", "quote", "runs_table", "summary"]
+__all__ = ["faithfulness", "headline", "measures_table", "runs_table", "summary"]
 
 _IN_RUNS_TABLE = (
     "unique_predictions", "unique_tokens", "effective_tokens", "context_information", "val_loss",
@@ -25,8 +24,6 @@ _IN_RUNS_TABLE = (
 )  # fmt: skip
 _OVER_SEEDS = ("unique_tokens", "effective_tokens", "context_information", "val_loss", "seq_rep_4")
 _IN_HEADLINE = ("unique_predictions", "unique_tokens", "val_loss", "seq_rep_4")
-_OPENING = "<!-- from the results: make evidence -->\n"
-_CLOSING = "\n<!-- end -->"
 
 
 def headline(grid: Grid, histories: Sequence[History]) -> str:
@@ -35,7 +32,7 @@ def headline(grid: Grid, histories: Sequence[History]) -> str:
     left = f" {missing} of the plan's {len(grid.runs)} runs are missing." if missing else ""
     full = [history for history in histories if full_length(history.config)]
     said = f"The registered verdict: **{verdict.answer}**. {verdict.reason}{left}"
-    return f"{_ranges(full or histories)}\n\n{_wrapped(said)}"
+    return f"{_ranges(full or histories)}\n\n{wrapped(said)}"
 
 
 def summary(grid: Grid, histories: Sequence[History]) -> str:
@@ -59,11 +56,11 @@ def summary(grid: Grid, histories: Sequence[History]) -> str:
     parts = [
         "### Runs", runs_table(histories),
         "### Over seeds", _over_seeds(histories),
-        "### Verdict", _wrapped(f"**{verdict.answer}**: {verdict.reason}"), _listed(by_size),
-        "### The brief's sub-questions", _listed(sub_answers),
-        _wrapped(f"What the 20-prompt probe would have said: {verdict.prompt_probe}"),
+        "### Verdict", wrapped(f"**{verdict.answer}**: {verdict.reason}"), listed(by_size),
+        "### The brief's sub-questions", listed(sub_answers),
+        wrapped(f"What the 20-prompt probe would have said: {verdict.prompt_probe}"),
         "### The brief's checklist", _checklist(histories),
-        "### The other registered readings", _listed(others),
+        "### The other registered readings", listed(others),
         "### Missing", missing or "Nothing: every run of the plan is there.",
     ]  # fmt: skip
     return "\n\n".join(parts)
@@ -92,10 +89,10 @@ def faithfulness(miniature: Sequence[History], full: Sequence[History]) -> str:
     column = f"agrees with hidden {FULL.hidden}"
     table = agreement(sizes).drop(columns="agree").assign(**{column: pair.agree})
     parts = [
-        "### Where they differ", _listed(_differences(pair)),
-        "### Phenomenon by phenomenon", _table(table), _wrapped(said),
+        "### Where they differ", listed(_differences(pair)),
+        "### Phenomenon by phenomenon", tabulated(table), wrapped(said),
         "### AdamW minus the fix, pair by pair", _leads(sizes),
-        "### What the miniature's answers rest on", _listed(rests),
+        "### What the miniature's answers rest on", listed(rests),
     ]  # fmt: skip
     return "\n\n".join(parts)
 
@@ -116,7 +113,7 @@ def _leads(sizes: Mapping[str, Sequence[History]]) -> str:
         paired_differences(histories, DECOUPLED, FIX, ("val_loss", "seq_rep_4")).assign(at=name)
         for name, histories in sizes.items()
     ]
-    return _table(pd.concat(tables)[["at", "measure", "pairs", "each"]])
+    return tabulated(pd.concat(tables)[["at", "measure", "pairs", "each"]])
 
 
 def _of_hidden(histories: Sequence[History], hidden: int) -> list[History]:
@@ -133,7 +130,7 @@ def runs_table(histories: Sequence[History]) -> str:
     counts = counts[["arm", "hidden", "step", "seed", *order, *columns, "state", "checks"]]
     shown = {MEASURES[name].column: MEASURES[name].text for name in _IN_RUNS_TABLE}
     counts = counts.assign(**{column: counts[column].map(text) for column, text in shown.items()})
-    return _table(counts.rename(columns={**columns, "step": "steps"}))
+    return tabulated(counts.rename(columns={**columns, "step": "steps"}))
 
 
 def measures_table() -> str:
@@ -149,24 +146,7 @@ def measures_table() -> str:
         }
         for m in MEASURES.values()
     ]
-    return _table(pd.DataFrame(rows))
-
-
-def quote(path: Path, text: str) -> bool:
-    """Put `text` between the two marks of a document; whether that changed it.
-
-    Raises: `ValueError` for a document without the marks.
-    """
-    before = path.read_text()
-    head, mark, rest = before.partition(_OPENING)
-    _, end, tail = rest.partition(_CLOSING)
-    if not mark or not end:
-        place = f"between {_OPENING.strip()} and {_CLOSING.strip()}"
-        raise ValueError(f"{path} has no place for the results {place}")
-    after = f"{head}{mark}{text}{end}{tail}"
-    if after != before:
-        path.write_text(after)
-    return after != before
+    return tabulated(pd.DataFrame(rows))
 
 
 def _ranges(histories: Sequence[History]) -> str:
@@ -180,7 +160,7 @@ def _ranges(histories: Sequence[History]) -> str:
             ends = dict.fromkeys(f"{value:.{decimals}f}" for value in (values.min(), values.max()))
             row[heads[name]] = " to ".join(ends)
         rows.append(row | {"checks": ", ".join(dict.fromkeys(group.checks))})
-    return _table(pd.DataFrame(rows))
+    return tabulated(pd.DataFrame(rows))
 
 
 def _over_seeds(histories: Sequence[History]) -> str:
@@ -194,7 +174,7 @@ def _over_seeds(histories: Sequence[History]) -> str:
     table = table[table.seeds > 1]
     if not len(table):
         return "One seed each so far: no interval."
-    return f"Mean [95 % bootstrap interval of the mean] at the last step.\n\n{_table(table)}"
+    return f"Mean [95 % bootstrap interval of the mean] at the last step.\n\n{tabulated(table)}"
 
 
 def _checklist(histories: Sequence[History]) -> str:
@@ -213,36 +193,10 @@ def _checklist(histories: Sequence[History]) -> str:
         "from the switch."
     )
     rest = [column for column in table if column not in first]
-    return f"{_wrapped(f'Runs of `{FIX}`. {placed}')}\n\n{_table(table[first + rest])}"
+    return f"{wrapped(f'Runs of `{FIX}`. {placed}')}\n\n{tabulated(table[first + rest])}"
 
 
 def _missing(grid: Grid, histories: Sequence[History]) -> list[str]:
     """One item of a list for every run of the plan that is not there complete."""
     there = {history.config for history in histories if history.complete}
     return [f"- {run.label()}" for run in grid.runs if run not in there]
-
-
-def _listed(items: Sequence[str]) -> str:
-    """The items of a Markdown list, in lines of at most 100 characters."""
-    return "\n".join(_wrapped(item, indent="   ") for item in items)
-
-
-def _wrapped(text: str, indent: str = "") -> str:
-    return textwrap.fill(
-        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-
-
-def _table(frame: pd.DataFrame) -> str:
-    """A Markdown table; arms are set as code, numbers that are not whole with three decimals."""
-    rows = [_cells(row) for row in frame.to_dict("records")]
-    rule = "|---" * len(frame.columns) + "|"
-    return "\n".join([f"| {' | '.join(frame.columns)} |", rule, *rows])
-
-
-def _cells(row: Mapping[str, object]) -> str:
-    cells = [
-        f"`{cell}`" if name == "arm" else number(cell, 2) if isinstance(cell, float) else str(cell)
-        for name, cell in row.items()
-    ]
-    return f"| {' | '.join(cells)} |"

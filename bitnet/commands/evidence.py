@@ -4,15 +4,22 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import plotly.graph_objects as go
+
+from bitnet.analysis.cause import TABLE, Forecast, cause, collect_table
+from bitnet.analysis.dose import cells
+from bitnet.analysis.markdown import quote
 from bitnet.analysis.phenomena import DECOUPLED
 from bitnet.analysis.results import CHECKOUT, collect, load_plan, survey
-from bitnet.analysis.summary import faithfulness, headline, quote, summary
+from bitnet.analysis.summary import faithfulness, headline, summary
 from bitnet.commands.options import Add
 from bitnet.config import RunConfig
+from bitnet.display.diagram import phase_diagram
 from bitnet.display.theme import can_draw, picture
 from bitnet.display.verify import hero_figure
 from bitnet.recipes import BROKEN, FIX
-from bitnet.runs.history import History
+from bitnet.runs.history import History, default_runs_dir
+from bitnet.runs.table import read_table
 from bitnet.scales import FULL, MINIATURE, SCALES, scale_of
 
 
@@ -40,16 +47,23 @@ def command(options: argparse.Namespace) -> int:
         for name in collect(plan, options.runs_dir, folder, _is_to_write):
             print(f"new: {scale.results}/{name}")
         found[scale.name] = (plan, survey(plan, CHECKOUT / scale.results)[0])
+    for name in collect_table(options.runs_dir or default_runs_dir()):
+        print(f"new: results/plan-2: {name}")
     full, miniature = found[FULL.name], found[MINIATURE.name]
+    second, forecast = read_table(TABLE), Forecast()
     alike = faithfulness(miniature[1], full[1])
     for document, text in (
         ("README.md", headline(*full)),
         ("results/README.md", summary(*full)),
         ("results/MINIATURE.md", f"{alike}\n\n{summary(*miniature)}"),
+        ("results/CAUSE.md", cause(second, forecast)),
     ):
         changed = quote(CHECKOUT / document, text)
         print(f"{document}: {'rewritten' if changed else 'as it was'}")
-    _draw_hero(CHECKOUT / "results" / "pictures" / "hero.png", full[1])
+    pictures = CHECKOUT / "results" / "pictures"
+    _draw_hero(pictures / "hero.png", full[1])
+    diagram = phase_diagram(cells(second, forecast.predict), forecast.boundaries(second[0].config))
+    _draw(pictures / "phase-diagram.png", diagram)
     return 0
 
 
@@ -63,8 +77,12 @@ def _draw_hero(path: Path, histories: Sequence[History]) -> None:
     """The README's picture, of the full runs at its hidden size."""
     sizes = (FULL.hidden, FULL.steps)
     shown = [h for h in histories if (h.config.hidden, h.config.steps) == sizes]
+    _draw(path, hero_figure(shown))
+
+
+def _draw(path: Path, figure: go.Figure) -> None:
     if not can_draw():
         print(f"{path.name}: not drawn, for want of a Chromium")
         return
-    path.write_bytes(picture(hero_figure(shown).to_dict(), width=1000))
+    path.write_bytes(picture(figure.to_dict(), width=1000))
     print(f"{path.name}: drawn")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bitnet.analysis.markdown import quote
 from bitnet.analysis.phenomena import DECISIVE, phenomena
 from bitnet.analysis.results import CHECKOUT, load_plan, survey
-from bitnet.analysis.summary import faithfulness, quote, summary
+from bitnet.analysis.summary import faithfulness, summary
 from bitnet.scales import MINIATURE
 
 PLAN = load_plan(scale=MINIATURE)

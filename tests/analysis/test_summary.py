@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from bitnet import MEASURES
+from bitnet.analysis.markdown import quote
 from bitnet.analysis.results import load_plan, survey
-from bitnet.analysis.summary import headline, measures_table, quote, runs_table, summary
+from bitnet.analysis.summary import headline, measures_table, runs_table, summary
 from bitnet.runs.grid import Grid
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,167 @@
+"""The second plan's evidence: its runs as one committed table, and what they say, in Markdown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from bitnet.analysis.boundary import Boundaries, context_free
+from bitnet.analysis.dose import DIVERGED, best_thresholds, boundary_cells, cells, score
+from bitnet.analysis.early import alarms, judged
+from bitnet.analysis.markdown import listed, tabulated, wrapped
+from bitnet.analysis.predictions import MIDDLE, predictions
+from bitnet.analysis.results import CHECKOUT
+from bitnet.config import RunConfig
+from bitnet.data import Corpus, load_corpus
+from bitnet.evaluation.measures import MEASURES
+from bitnet.runs.grid import Grid
+from bitnet.runs.history import History, HistoryError
+from bitnet.runs.table import read_table, write_table
+
+__all__ = ["PLAN", "TABLE", "Forecast", "cause", "collect_table", "further_pairs", "planned"]
+
+PLAN = CHECKOUT / "params" / "plan-2.yaml"
+PAIRS = CHECKOUT / "params" / "plan-2-pairs.yaml"  # of cells at a boundary, by the plan's rule
+TABLE = CHECKOUT / "results" / "plan-2"
+
+
+def planned() -> tuple[RunConfig, ...]:
+    """The runs of the second plan, with the further pairs as far as they are listed."""
+    return tuple(run for path in (PLAN, PAIRS) if path.exists() for run in Grid.load(path).runs)
+
+
+def collect_table(runs_dir: str | Path, folder: str | Path = TABLE) -> list[str]:
+    """Add the plan's finished runs of `runs_dir` to the table; the names of the new ones.
+
+    What stands in the table stays as it is.
+    """
+    there = {history.config: history for history in _table(folder)}
+    new = {}
+    for run in planned():
+        for path in sorted(Path(runs_dir).glob(f"{run.name}-*/manifest.json")):
+            history = History.load(path.parent)
+            finished = history.complete or history.status == DIVERGED
+            if history.config == run and run not in there and finished:
+                new[run] = history
+    if new:
+        found = there | new
+        write_table([found[run] for run in planned() if run in found], folder)
+    return [str(history.manifest["identity"]) for history in new.values()]
+
+
+def _table(folder: str | Path) -> list[History]:
+    try:
+        return read_table(folder)
+    except HistoryError:
+        if Path(folder).exists():
+            raise
+        return []
+
+
+class Forecast:
+    """What is foretold of runs by their text and initial weights; both are computed once."""
+
+    def predict(self, history: History) -> str:
+        """The end of a run: dead, collapsed or up."""
+        return self.boundaries(history.config).state(history.config.recipe)
+
+    def boundaries(self, config: RunConfig) -> Boundaries:
+        """Those of a run's vocabulary and batch, by the weights and the order of pair (0, 0)."""
+        return _boundaries(replace(config, arm="l2-0.0", seed=0, order=0, steps=8))
+
+    def foretell(self, vocabulary: int, decay: float) -> float:
+        """The held-out loss of a network without context, in nats."""
+        return _without_context(vocabulary, decay)
+
+
+@cache
+def _boundaries(config: RunConfig) -> Boundaries:
+    return Boundaries.of(config, _corpus(config.vocabulary))
+
+
+@cache
+def _without_context(vocabulary: int, decay: float) -> float:
+    corpus = _corpus(vocabulary)
+    counts = torch.bincount(corpus.held_out.flatten(), minlength=vocabulary).double()
+    return -(counts / counts.sum() * context_free(corpus.counts, decay)).sum().item()
+
+
+@cache
+def _corpus(vocabulary: int) -> Corpus:
+    return load_corpus(RunConfig.corpus, vocabulary, log=lambda line: None)
+
+
+def further_pairs(histories: Sequence[History], forecast: Forecast) -> list[RunConfig]:
+    """The runs that the plan's rule asks for: three more pairs of each cell at a boundary."""
+    at = boundary_cells(cells(_of_pair_0(histories), forecast.predict))
+    return [replace(cell, seed=pair, order=pair) for pair in (1, 2, 3) for cell in at]
+
+
+def cause(histories: Sequence[History], forecast: Forecast) -> str:
+    """What results/CAUSE.md quotes: predictions, cells, scores, early warning, what is missing."""
+    first = _of_pair_0(histories)
+    table = cells(histories, forecast.predict)
+    found = predictions(cells(first, forecast.predict), forecast.foretell, warnings(first))
+    collapsed, dead = best_thresholds(table)
+    missing = [run for run in planned() if run not in {h.config for h in histories}]
+    parts = [
+        "### The registered predictions", tabulated(found),
+        "### Cells", tabulated(_shown(table)),
+        "### The predictor's score", tabulated(score(table)),
+        wrapped(
+            f"The best thresholds on coupled decay, with the outcomes in hand: collapsed from "
+            f"{collapsed:g}, dead from {dead:g}."
+        ),
+        "### Early warning, on the runs that no threshold was chosen on",
+        tabulated(_best(warnings(first))),
+        "### Missing", listed([f"- {run.label()}" for run in missing]) or "Nothing.",
+    ]  # fmt: skip
+    return "\n\n".join(parts)
+
+
+def warnings(histories: Sequence[History]) -> pd.DataFrame:
+    """Precision and recall of alarms, chosen on dose cells at the middle rate, on all others."""
+    done = [history for history in histories if history.complete]
+    chosen_on = [history for history in done if _chooses(history)]
+    others = [history for history in done if not _chooses(history)]
+    return judged(alarms(chosen_on), others) if chosen_on and others else judged([], [])
+
+
+def _chooses(history: History) -> bool:
+    recipe, row = history.config.recipe, history.config
+    own = (row.vocabulary, row.batch_size) == (4096, 8) and recipe.decayed == "all"
+    return own and recipe.quantize and recipe.peak_lr == MIDDLE and recipe.stage2_decay != 0.075
+
+
+def _of_pair_0(histories: Sequence[History]) -> list[History]:
+    return [h for h in histories if h.config.seed == h.config.order == 0]
+
+
+def _best(table: pd.DataFrame) -> pd.DataFrame:
+    """For each quantity the step at which precision and recall together are best, the earliest."""
+    table = table.assign(both=table[["precision", "recall"]].min(axis=1))
+    table = table.sort_values(["both", "step"], ascending=[False, True], kind="stable")
+    return table.drop_duplicates("quantity").drop(columns="both")
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The cells as a page shows them."""
+    rows: list[Mapping[str, object]] = [
+        {
+            "decay": f"{row.kind} {row.decay:g}",
+            "on": row.decayed,
+            "peak rate": f"{row.rate:g}",
+            "weights": "ternary" if row.quantized else "full precision",
+            "vocabulary": str(row.vocabulary),
+            "batch": str(row.batch),
+            "ends": ", ".join(dict.fromkeys(row.states)),
+            "pairs": str(row.pairs),
+            "loss": MEASURES["val_loss"].text(row.loss),
+            "predicted": row.predicted,
+        }
+        for row in table.itertuples()
+    ]
+    return pd.DataFrame(rows)
