@@ -12,6 +12,7 @@ from bitnet.evaluation.measures import MEASURES, MISSING, number
 __all__ = ["Evaluated", "Seen", "arms_table", "evaluations_table"]
 
 _CELL = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;line-height:1.4"
+_BROKEN = "white-space:normal"
 _CHIP = "color:#222;padding:0 6px;border-radius:3px"
 _HEADS = ("held-out loss", "state", "distinct tokens")
 
@@ -51,7 +52,11 @@ def arms_table(runs: Mapping[RunConfig, Seen], prompt: str) -> str:
     rows, among = [], list(runs)
     for config, seen in runs.items():
         step = f"{number(seen.reached)} of {number(config.steps)}"
-        if seen.status != "training":
+        if seen.status == "waiting" and seen.begins > seen.reached:
+            # Long, so it may be broken into lines; the texts beside it need their place.
+            later = f"begins after step {number(seen.begins)}"
+            step += f' <span style="{_BROKEN}">(waiting: Stage 1 is shared, {later})</span>'
+        elif seen.status != "training":
             step += f" ({escape(seen.status)})"
         newest = max(seen.evaluations, default=None)
         found = [MISSING] * 4 if newest is None else _found(seen.evaluations[newest])
