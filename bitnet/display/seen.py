@@ -94,9 +94,11 @@ def _name(config: RunConfig, among: Sequence[RunConfig]) -> str:
 
 
 def _row(cells: Sequence[str], tag: str = "td") -> str:
-    """A row of a table; only its last cell, a text, is broken into lines."""
+    """A row of a table; only heads and its last cell, a text, are broken into lines."""
     *short, text = cells
-    inner = "".join(f'<{tag} style="{_CELL};white-space:nowrap">{cell}</{tag}>' for cell in short)
+    # Heads in one line would leave a narrow column no place for the text.
+    one_line = "" if tag == "th" else ";white-space:nowrap"
+    inner = "".join(f'<{tag} style="{_CELL}{one_line}">{cell}</{tag}>' for cell in short)
     return f'<tr>{inner}<{tag} style="{_CELL}">{text}</{tag}></tr>'
 
 
