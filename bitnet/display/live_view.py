@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import plotly.graph_objects as go
 
 from bitnet.config import RunConfig
+from bitnet.display.fit import keeps_width
 from bitnet.display.live_chart import live_chart, update_chart
 from bitnet.display.seen import Evaluated, Seen, arms_table, evaluations_table
 from bitnet.display.tables import marked
@@ -46,7 +47,8 @@ class LiveView:
         self.resume_button.on_click(lambda _: resume())
         buttons = w.HBox([self.stop_button, self.resume_button, self.bar])
         below = w.Box([self.evaluations], layout=log)
-        self.box = w.VBox([buttons, self.text, self.figure, self.table, below])
+        shown = [buttons, self.text, self.figure, self.table, below]
+        self.box = w.VBox([*shown, keeps_width()])
         self.handles: list = []
         self.began: float | None = None  # of this session of the worker, its first record
         self.trained, self.drawn = 0, -REDRAW_SECONDS

@@ -12,6 +12,7 @@ from bitnet.evaluation.measures import MEASURES, MISSING, number
 __all__ = ["Evaluated", "Seen", "arms_table", "evaluations_table"]
 
 _CELL = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;line-height:1.4"
+_BROKEN = "white-space:normal"
 _CHIP = "color:#222;padding:0 6px;border-radius:3px"
 _HEADS = ("held-out loss", "state", "distinct tokens")
 
@@ -51,7 +52,11 @@ def arms_table(runs: Mapping[RunConfig, Seen], prompt: str) -> str:
     rows, among = [], list(runs)
     for config, seen in runs.items():
         step = f"{number(seen.reached)} of {number(config.steps)}"
-        if seen.status != "training":
+        if seen.status == "waiting" and seen.begins > seen.reached:
+            # Long, so it may be broken into lines; the texts beside it need their place.
+            later = f"begins after step {number(seen.begins)}"
+            step += f' <span style="{_BROKEN}">(waiting: Stage 1 is shared, {later})</span>'
+        elif seen.status != "training":
             step += f" ({escape(seen.status)})"
         newest = max(seen.evaluations, default=None)
         found = [MISSING] * 4 if newest is None else _found(seen.evaluations[newest])
@@ -89,9 +94,11 @@ def _name(config: RunConfig, among: Sequence[RunConfig]) -> str:
 
 
 def _row(cells: Sequence[str], tag: str = "td") -> str:
-    """A row of a table; only its last cell, a text, is broken into lines."""
+    """A row of a table; only heads and its last cell, a text, are broken into lines."""
     *short, text = cells
-    inner = "".join(f'<{tag} style="{_CELL};white-space:nowrap">{cell}</{tag}>' for cell in short)
+    # Heads in one line would leave a narrow column no place for the text.
+    one_line = "" if tag == "th" else ";white-space:nowrap"
+    inner = "".join(f'<{tag} style="{_CELL}{one_line}">{cell}</{tag}>' for cell in short)
     return f'<tr>{inner}<{tag} style="{_CELL}">{text}</{tag}></tr>'
 
 

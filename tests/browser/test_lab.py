@@ -142,6 +142,32 @@ class Live:
         self.stop.click()
         self.label.filter(has_text="stopped, and kept as it stands").wait_for(timeout=10_000)
 
+    def until_it_fills(self, least=1, most=9999):
+        """Wait until the column has a width in between and the chart too; return its size."""
+        drawn = self.plot.locator(".main-svg").first
+        # Plotly leaves a width as it is that is wrong by a pixel, and a column has fractions.
+        self.page.wait_for_function(
+            """([drawn, column, least, most]) => {
+                const [is, place] = [drawn, column].map(e => e.getBoundingClientRect().width);
+                return least - 2 < place && place < most && Math.abs(is - place) < 2;
+            }""",
+            arg=[drawn.element_handle(), self.output.element_handle(), least, most],
+            timeout=10_000,
+        )
+        return self.size()
+
+    def size(self):
+        box = self.plot.locator(".main-svg").first.bounding_box()
+        return box["width"], box["height"]
+
+    def touch(self):
+        """Move the mouse over the chart, until it has noticed and shows its tools."""
+        self.plot.hover(position={"x": 150, "y": 150})
+        self.page.wait_for_function(
+            "tools => getComputedStyle(tools).opacity === '1'",
+            arg=self.plot.locator(".modebar").element_handle(),
+        )
+
     def steps(self):
         """The steps drawn of the loss."""
         return self.plot.evaluate(LINES_OF_FIGURE)[0]
@@ -181,6 +207,49 @@ def test_a_live_training_stops_and_resumes_and_survives_a_reload(lab):
     lab.screenshot("live-reloaded", live.output)
     live.press_stop()
     lab.screenshot("live-resumed-and-stopped", live.output)
+
+
+def test_the_live_chart_fills_the_column_and_keeps_its_size(lab):
+    lab.open(COLLAPSE, **ENDLESS)
+    lab.run_all()
+    live = Live(lab)
+    live.until_step_above(0)
+    wide = live.until_it_fills()
+    lab.page.set_viewport_size({"width": 900, "height": 1000})
+    narrow = live.until_it_fills(most=800)
+    assert narrow[1] == wide[1]
+    lab.screenshot("live-900", live.output)
+    assert_it_keeps_its_size(live)
+
+    lab.page.set_viewport_size({"width": 1280, "height": 1000})
+    assert live.until_it_fills(least=wide[0]) == wide
+    lab.screenshot("live-1280", live.output)
+    assert_it_keeps_its_size(live)
+
+    # The window stays as it is, and the column gets narrower and wide again.
+    lab.page.keyboard.press("Control+b")
+    live.until_it_fills(most=wide[0] - 100)
+    lab.page.keyboard.press("Control+b")
+    assert live.until_it_fills(least=wide[0]) == wide
+
+    live.press_stop()
+    lab.save()
+    lab.page.reload()  # now nothing is drawn but what was there
+    live.plot.wait_for()
+    live.until_it_fills()
+
+
+def assert_it_keeps_its_size(live):
+    """As the mouse comes, and over an update with the mouse there."""
+    before = live.size()
+    live.touch()
+    assert live.size() == before
+    drawn = live.steps()
+    live.page.wait_for_function(
+        f"([plot, last]) => ({LINES_OF_FIGURE})(plot)[0].at(-1) > last",
+        arg=[live.plot.element_handle(), drawn[-1]],
+    )
+    assert live.size() == before
 
 
 def test_a_stopped_study_goes_on_by_itself_and_leaves_a_picture(lab):
