@@ -37,7 +37,7 @@ from bitnet.evaluation.passages import (
     TOKENS,
     TOP_P,
     held_out_passages,
-)  # fmt: skip
+)
 from bitnet.evaluation.repetition import LONGEST_PERIOD, TAIL, ends_in_loop, seq_rep_n
 from bitnet.quant import MIN_SCALE
 from bitnet.runs.grid import Grid

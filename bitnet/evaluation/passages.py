@@ -17,13 +17,14 @@ from bitnet.transformer import BitNetModel
 
 __all__ = [
     "GIVEN", "GREEDY", "HUMAN", "MEASURED", "NUCLEUS", "PASSAGES", "TOKENS", "Passages",
-    "held_out_passages", "interval", "write_passages",
+    "check_passages", "held_out_passages", "interval", "write_passages",
 ]  # fmt: skip
 
 PASSAGES, GIVEN, TOKENS = 512, 16, 64
 TOP_P = 0.9  # within the range that Holtzman et al. 2020 recommend
 GREEDY, NUCLEUS, HUMAN = "greedy", f"nucleus {TOP_P}", "the text"
 ROWS_A_BATCH = 128  # sampling sorts the logits of a batch: 26 MB of them at GPT-2's vocabulary
+SEEDS_APART = 1_000_003  # of the first batches of two seeds: far more than there are batches
 RESAMPLES, LEVEL = 1000, 0.95
 
 # Each measure, and what it is. Those of one passage are averaged over the passages.
@@ -86,9 +87,7 @@ def write_passages(
 
     Raises: `ParameterError` for values out of range and for a text that does not fit.
     """
-    passages = checks.integer("passages", passages, 2)
-    tokens = checks.integer("tokens", tokens, TAIL, BLOCK - GIVEN)
-    seed = checks.integer("seed", seed, 0, 2**30)
+    passages, tokens, seed = check_passages(passages, tokens, seed)
     if corpus.vocab_size != model.config.vocab_size:
         allowed = f"must have the model's {model.config.vocab_size} tokens, not {corpus.vocab_size}"
         raise checks.ParameterError("corpus", corpus.name, allowed)
@@ -100,10 +99,20 @@ def write_passages(
 
     def nucleus(rows: Tensor, batch: int) -> Tensor:
         # A seed of its own, or the same rows of all batches would share their draws.
-        return continue_prompts(model, rows, tokens, 1.0, 0, TOP_P, seed + batch)
+        own = (seed * SEEDS_APART + batch) % 2**31
+        return continue_prompts(model, rows, tokens, 1.0, 0, TOP_P, own)
 
     said = {GREEDY: _batched(greedy, openings), NUCLEUS: _batched(nucleus, openings)}
     return Passages(openings, said | {HUMAN: human}, passages)
+
+
+def check_passages(passages: object, tokens: object, seed: object) -> tuple[int, int, int]:
+    """The arguments of `write_passages`, checked and converted. Raises: `ParameterError`."""
+    return (
+        checks.integer("passages", passages, 2),
+        checks.integer("tokens", tokens, TAIL, BLOCK - GIVEN),
+        checks.integer("seed", seed, 0, 2**31 - 1),
+    )
 
 
 def held_out_passages(corpus: Corpus, wanted: int, length: int) -> Tensor:

@@ -10,7 +10,13 @@ import torch
 from bitnet import checks
 from bitnet.data import load_corpus
 from bitnet.decode import continue_prompts
-from bitnet.evaluation.passages import PASSAGES, TOKENS, Passages, write_passages
+from bitnet.evaluation.passages import (
+    PASSAGES,
+    TOKENS,
+    Passages,
+    check_passages,
+    write_passages,
+)
 from bitnet.runs.history import History, HistoryError, default_runs_dir
 from bitnet.runs.weights import load_model
 from bitnet.tokenizer import Vocabulary
@@ -61,6 +67,7 @@ class TrainedRun:
         Raises: `ParameterError` for values out of range, or where the text is out of reach;
         `HistoryError` where it is no longer the one that the run was trained on.
         """
+        passages, tokens, seed = check_passages(passages, tokens, seed)  # before a text is read
         config = self.history.config
         corpus = load_corpus(config.corpus, config.vocabulary, log=log)
         facts = self.history.manifest.get("corpus")

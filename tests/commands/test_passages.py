@@ -61,7 +61,7 @@ def test_fewer_than_asked_for_are_said_to_be_fewer(folder, capsys):
     [
         (["--passages", "1"], "passages = '1': must be a whole number of at least 2"),
         (["--tokens", "8"], "tokens = '8': must be a whole number from 16 to 1008"),
-        (["--seed", "x"], "seed = 'x': must be a whole number from 0 to 1073741824"),
+        (["--seed", "x"], "seed = 'x': must be a whole number from 0 to 2147483647"),
     ],
 )
 def test_bad_options_end_in_one_line(folder, capsys, options, line):
