@@ -118,7 +118,8 @@ def check_passages(passages: object, tokens: object, seed: object) -> tuple[int,
 def held_out_passages(corpus: Corpus, wanted: int, length: int) -> Tensor:
     """Evenly spaced passages [n, length] of held-out text; n is at most `wanted`.
 
-    None overlap, and each lies in one part of unbroken text. The same corpus gives the same ones.
+    None overlap, and each lies in one part of unbroken text, within which an article may end. The
+    same corpus gives the same ones.
 
     Raises: `ParameterError` where there are not two.
     """
