@@ -31,6 +31,7 @@ class Corpus:
 
     Training and held-out parts interleave, so that both see the same topics, and no token is in
     both. `fingerprint` is a sha256 of the ids and, where the vocabulary was trained, of that.
+    `in_pieces` says that the text was split before it was tokenised.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Corpus:
     held_out_ids: np.ndarray = field(repr=False)
     fingerprint: str
     vocabulary: Vocabulary = field(repr=False, default_factory=gpt2)
+    in_pieces: bool = field(repr=False, default=False)
 
     @classmethod
     def from_stream(
@@ -74,6 +76,16 @@ class Corpus:
         """The held-out blocks [n, 1024], int64; a last block that is not full is left out."""
         ids = self.held_out_ids.astype(np.int64)
         return torch.from_numpy(ids[: len(ids) // BLOCK * BLOCK].reshape(-1, BLOCK))
+
+    @cached_property
+    def held_out_parts(self) -> list[np.ndarray]:
+        """The held-out ids in parts [n] of unbroken text: blocks of 1024 tokens, or pieces."""
+        ids = self.held_out_ids
+        if not self.in_pieces:
+            return np.split(ids, range(BLOCK, len(ids), BLOCK))
+        # A piece begins where another ends, so that what is held out is cut in the same places.
+        texts = _pieces(self.vocabulary.decode(ids.tolist()))
+        return np.split(ids, np.cumsum([len(row) for row in self.vocabulary.encode(texts)])[:-1])
 
     @cached_property
     def counts(self) -> torch.Tensor:
@@ -161,7 +173,7 @@ def _corpus(name: str, ids: np.ndarray, train: int | None, vocabulary: Vocabular
     fingerprint = _fingerprint(ids, train, vocabulary)
     if train is None:
         return Corpus.from_stream(name, ids, fingerprint, vocabulary)
-    return Corpus(name, ids[:train], ids[train:], fingerprint, vocabulary)
+    return Corpus(name, ids[:train], ids[train:], fingerprint, vocabulary, in_pieces=True)
 
 
 def _pieces(text: str) -> list[str]:

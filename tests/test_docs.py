@@ -26,10 +26,24 @@ from bitnet.analysis.results import load_plan, load_results
 from bitnet.analysis.summary import measures_table
 from bitnet.config import BLOCK, BYTES, LARGEST_VOCABULARY
 from bitnet.data import PIECE
+from bitnet.decode import continue_prompts
 from bitnet.evaluation import diversity
+from bitnet.evaluation.passages import (
+    GIVEN,
+    GREEDY,
+    HUMAN,
+    MEASURED,
+    NUCLEUS,
+    PASSAGES,
+    TOKENS,
+    TOP_P,
+    held_out_passages,
+)
+from bitnet.evaluation.repetition import LONGEST_PERIOD, TAIL, ends_in_loop, seq_rep_n
 from bitnet.quant import MIN_SCALE
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import FORMAT, VOCABULARY_FILE
+from bitnet.runs.trained import load
 from bitnet.scales import FULL, MINIATURE, SCALES
 
 ROOT = Path(__file__).parent.parent
@@ -380,6 +394,62 @@ def test_the_table_of_speeds_is_that_of_the_benchmarks():
                 f"| {ms['full precision']} | {ms['roof']} | {share * 100:.0f} % |"
             )
     assert tables(ROOT / "docs" / "performance.md", "| machine |") == [expected]
+
+
+def passages(arm: str, tokens: int = TOKENS) -> dict[tuple[str, str], dict]:
+    """What `bitnet passages --json` gave for a committed run, by text and measure."""
+    facts = json.loads((ROOT / "results" / "passages" / f"{arm}-{tokens}.json").read_text())
+    assert (facts["passages"], facts["tokens"], facts["opening"]) == (PASSAGES, tokens, GIVEN)
+    assert facts["run"].startswith(f"{arm}, hidden {MINIATURE.hidden}, ")
+    return {(row["text"], row["measure"]): row for row in facts["table"]}
+
+
+def of_passages(arms=("l2-0.05", "l2-0.0", "adamw-0.0")) -> list[str]:
+    """The rows of the table of passages; the text itself is that of all of them."""
+
+    def cells(found, text):
+        rows = [found[text, name] for name in MEASURED]
+        values = [[100 * row[name] for name in ("value", "low", "high")] for row in rows]
+        return " | ".join(f"{v:.1f} ({low:.1f}–{high:.1f})" for v, low, high in values)
+
+    found = {arm: passages(arm) for arm in arms}
+    rows = [f"| `{a}` | {t} | {cells(found[a], t)} |" for a in arms for t in (GREEDY, NUCLEUS)]
+    (last,) = {cells(found[arm], HUMAN) for arm in arms}
+    return [*rows, f"| people | {HUMAN} | {last} |"]
+
+
+def test_the_table_of_passages_is_that_of_the_files_and_its_page_says_how():
+    page = ROOT / "docs" / "measures.md"
+    assert tables(page, "| who | text |") == [of_passages()]
+
+    def cent(arm, text, measure, tokens=TOKENS):
+        return f"{100 * passages(arm, tokens)[text, measure]['value']:.1f} %"
+
+    written = " ".join(page.read_text().split())
+    within = [cent(arm, GREEDY, "seq_rep_4", 16) for arm in ("l2-0.0", "adamw-0.0")]
+    for text in (
+        f"{PASSAGES} held-out openings of {GIVEN} tokens with {TOKENS} more",
+        f"its last {TAIL} tokens repeat a pattern of at most {LONGEST_PERIOD}",
+        f"`{NUCLEUS}`",
+        f"holds {TOP_P} of the probability",
+        f"With `--tokens 16` they already repeat {within[0]} (`l2-0.0`) and {within[1]} "
+        f"(`adamw-0.0`) of their 4-grams, where people repeat "
+        f"{cent('l2-0.0', HUMAN, 'seq_rep_4', 16)}",
+        f"at most {MINIATURE.vocabulary / (PASSAGES * TOKENS):.1%}".replace("%", " %"),
+    ):
+        assert text in written
+
+
+def test_the_passages_of_a_committed_run_are_written_again():
+    """Greedily, as one number of the table. Rounding may turn a near tie on another processor."""
+    (folder,) = (ROOT / "results" / "miniature-runs").glob("adamw-0.0-h64-v4096-t6000-s0-*")
+    corpus = load_corpus(vocabulary=MINIATURE.vocabulary, log=lambda line: None)
+    whole, found = held_out_passages(corpus, PASSAGES, GIVEN + TOKENS), passages("adamw-0.0")
+    assert seq_rep_n(whole[:, GIVEN:]) == pytest.approx(found[HUMAN, "seq_rep_4"]["value"])
+    said = continue_prompts(load(folder).model, whole[:, :GIVEN], TOKENS)
+    assert seq_rep_n(said) == pytest.approx(found[GREEDY, "seq_rep_4"]["value"], abs=0.01)
+    loops = ends_in_loop(said).double().mean().item()
+    assert loops == pytest.approx(found[GREEDY, "loops"]["value"], abs=0.02)
 
 
 # --- the numbers ---------------------------------------------------------------------------------

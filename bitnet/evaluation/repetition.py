@@ -1,11 +1,20 @@
-"""How degenerate generated text is: n-grams repeated within it, and how many are distinct."""
+"""How degenerate generated text is: n-grams repeated in it, how many are distinct, and loops."""
+
+from collections import Counter
 
 import torch
 from torch import Tensor
 
 from bitnet import checks
 
-__all__ = ["continuation_measures", "distinct_n", "repeated", "seq_rep_n"]
+__all__ = [
+    "LONGEST_PERIOD", "TAIL", "continuation_measures", "distinct_n", "ends_in_loop", "only_here",
+    "repeated", "seq_rep_n",
+]  # fmt: skip
+
+# A passage ends in a loop if its last 16 tokens repeat a pattern of at most 8, so that the whole
+# pattern stands there twice at least. People do not write so, but for rows of a table.
+TAIL, LONGEST_PERIOD = 16, 8
 
 
 def continuation_measures(continuations: Tensor) -> dict[str, float]:
@@ -35,6 +44,30 @@ def distinct_n(ids: Tensor, n: int) -> float:
     """
     grams = [gram for row in _grams(ids, n) for gram in row]
     return len(set(grams)) / len(grams)
+
+
+def only_here(ids: Tensor, n: int) -> list[int]:
+    """For each of the sequences [B, S], how many distinct n-grams stand in it and in no other.
+
+    Raises: `ParameterError` as `seq_rep_n`.
+    """
+    rows = [set(row) for row in _grams(ids, n)]
+    holders = Counter(gram for row in rows for gram in row)
+    return [sum(holders[gram] == 1 for gram in row) for row in rows]
+
+
+def ends_in_loop(ids: Tensor) -> Tensor:
+    """Whether each of the sequences [B, S] ends in a loop: a mask [B].
+
+    It does if its last `TAIL` tokens have a period p of at most `LONGEST_PERIOD`: each of them, but
+    the first p, is the token p places before it.
+
+    Raises: `ParameterError` for sequences shorter than `TAIL`.
+    """
+    checks.integer("tokens", ids.shape[1], TAIL)
+    tail = ids[:, -TAIL:]
+    periods = range(1, LONGEST_PERIOD + 1)
+    return torch.stack([(tail[:, p:] == tail[:, :-p]).all(dim=1) for p in periods]).any(dim=0)
 
 
 def repeated(ids: Tensor, n: int = 4) -> Tensor:

@@ -1,13 +1,22 @@
 """A trained model with its words: load a finished run, and let it write."""
 
 import glob
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from bitnet import checks
+from bitnet.data import load_corpus
 from bitnet.decode import continue_prompts
+from bitnet.evaluation.passages import (
+    PASSAGES,
+    TOKENS,
+    Passages,
+    check_passages,
+    write_passages,
+)
 from bitnet.runs.history import History, HistoryError, default_runs_dir
 from bitnet.runs.weights import load_model
 from bitnet.tokenizer import Vocabulary
@@ -45,6 +54,27 @@ class TrainedRun:
             self.model, ids, checks.integer("tokens", tokens, 1), temperature, 0, top_p, seed
         )
         return self.vocabulary.decode(said[0].tolist())
+
+    def passages(
+        self,
+        passages: int = PASSAGES,
+        tokens: int = TOKENS,
+        seed: int = 0,
+        log: Callable[[str], None] = print,
+    ) -> Passages:
+        """What the model writes after openings of its own held-out text; see `write_passages`.
+
+        Raises: `ParameterError` for values out of range, or where the text is out of reach;
+        `HistoryError` where it is no longer the one that the run was trained on.
+        """
+        passages, tokens, seed = check_passages(passages, tokens, seed)  # before a text is read
+        config = self.history.config
+        corpus = load_corpus(config.corpus, config.vocabulary, log=log)
+        facts = self.history.manifest.get("corpus")
+        if not isinstance(facts, dict) or facts.get("fingerprint") != corpus.fingerprint:
+            changed = f"was trained on another text than {config.corpus} is now"
+            raise HistoryError(f"{self.history.folder}: {changed}; nothing of it is held out")
+        return write_passages(self.model, corpus, passages, tokens, seed)
 
 
 def load(run: str | Path) -> TrainedRun:

@@ -5,7 +5,16 @@ import torch
 
 from bitnet import ParameterError
 from bitnet.evaluation.diversity import CONTINUATION
-from bitnet.evaluation.repetition import continuation_measures, distinct_n, repeated, seq_rep_n
+from bitnet.evaluation.repetition import (
+    LONGEST_PERIOD,
+    TAIL,
+    continuation_measures,
+    distinct_n,
+    ends_in_loop,
+    only_here,
+    repeated,
+    seq_rep_n,
+)
 
 LOOP = [1, 2, 3, 4] * 3  # 9 four-grams, 4 of them distinct
 PLAIN = list(range(12))
@@ -66,3 +75,35 @@ def test_measures_of_continuations_are_shares_of_their_grams():
     assert loop["seq_rep_4"] == pytest.approx(1 - 1 / 21)
     assert loop["distinct_1"] == pytest.approx(1 / (5 * 24))
     assert loop["distinct_2"] == pytest.approx(1 / (5 * 23))
+
+
+@pytest.mark.parametrize(
+    ("ids", "loops"),
+    [
+        (list(range(30)), False),
+        ([*range(20), *[7] * 16], True),
+        ([*range(20), *[7] * 15], False),  # periodic, but too short a tail
+        ([*range(20), *[7] * 30, 8], False),  # it has left its loop
+        ([*range(20), *[1, 2, 3] * 5, 1], True),  # 16 tokens, the last repeat cut off
+        ([*range(20), *list(range(8)) * 2], True),  # the longest pattern, twice
+        ([*range(20), *list(range(9)) * 4], False),  # a longer one
+        ([*[1, 2, 3, 4] * 4, *range(16)], False),  # a loop at the beginning only
+        ([5] * 16, True),
+    ],
+    ids=str,
+)
+def test_a_passage_ends_in_a_loop_or_not(ids, loops):
+    assert ends_in_loop(torch.tensor([ids, list(range(len(ids)))])).tolist() == [loops, False]
+    assert (TAIL, LONGEST_PERIOD) == (16, 8)
+
+
+def test_a_passage_shorter_than_the_tail_is_refused():
+    with pytest.raises(ParameterError, match="tokens = 15: must be a whole number of at least 16"):
+        ends_in_loop(torch.tensor([[1] * 15]))
+
+
+def test_what_stands_in_one_sequence_alone_is_counted_once():
+    ids = torch.tensor([[1, 2, 1, 2], [1, 2, 3, 3], [4, 4, 4, 4]])
+    assert only_here(ids, 1) == [0, 1, 1]  # 3 and 4
+    assert only_here(ids, 2) == [1, 2, 1]  # 21; 23 and 33; 44
+    assert only_here(ids[:1], 2) == [2]
