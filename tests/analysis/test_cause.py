@@ -58,9 +58,8 @@ def test_finished_runs_of_the_plan_join_the_table_once(tmp_path, monkeypatch):
 
 
 def test_the_further_pairs_are_those_of_cells_at_a_boundary():
-    runs = [history("l2-0.0+decay=0.03", stage1=HEALTHY, stage2=HEALTHY, **MINIATURE),
-            history("l2-0.1", stage1=DEAD, stage2=DEAD, **MINIATURE),
-            history("adamw-0.0+decay=0.1", stage1=HEALTHY, stage2=HEALTHY, **MINIATURE)]  # fmt: skip
+    ends = {"l2-0.0+decay=0.03": HEALTHY, "l2-0.1": DEAD, "adamw-0.0+decay=0.1": HEALTHY}
+    runs = [history(arm, stage1=end, stage2=end, **MINIATURE) for arm, end in ends.items()]
     found = further_pairs(runs, Known())
     assert [(run.arm, run.seed, run.order) for run in found] == [
         (arm, pair, pair) for pair in (1, 2, 3) for arm in ("l2-0.0+decay=0.03", "l2-0.1")
