@@ -16,6 +16,7 @@ COMMANDS = {
     "verdict": "print the answer of a finished report",
     "sweep": "train every run of a grid file, several at once",
     "generate": "let a trained model continue a prompt",
+    "baselines": "print the losses of n-gram models on a text, to read a model's loss against",
     "story": "write the page that tells the committed runs, step by step",
     "evidence": "print what the committed runs of a plan say",
 }

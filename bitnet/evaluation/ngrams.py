@@ -50,7 +50,7 @@ class KneserNey:
         return self._pairs.mixed(before, targets, self._lowest[targets])
 
     def of_triples(self, second: np.ndarray, before: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The probability [n] of each target after `second` and then `before`: ids [n], as above."""
+        """The probability [n] of each target after `second`, then `before`: ids [n], as above."""
         lower = self._kinds.mixed(before, targets, self._lowest[targets])
         return self._triples.mixed(second * self.size + before, targets, lower)
 
