@@ -3,7 +3,7 @@
 import importlib.util
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -33,6 +33,12 @@ class Vocabulary:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; bytes that are no UTF-8 on their own are replacement characters."""
         return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens=False)
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """How many bytes of text each token [V] stands for; each character of a token is one."""
+        ids = self._tokenizer.get_vocab()
+        return [len(token) for token in sorted(ids, key=ids.__getitem__)]
 
     def to_text(self) -> str:
         """The merges, a line each, as in GPT-2's own `vocab.bpe`; `from_text` reads them."""

@@ -21,6 +21,7 @@ from bitnet import ARMS, MEASURES, Probe, Recipe, load_corpus
 from bitnet.__main__ import COMMANDS as OF_THE_PACKAGE
 from bitnet.__main__ import _parser
 from bitnet.analysis.assessment import FAILS_BAR, LAST_QUARTER, WORKS_BAR
+from bitnet.analysis.baselines import BASELINES, FILE, in_bits
 from bitnet.analysis.markdown import quote
 from bitnet.analysis.results import load_plan, load_results
 from bitnet.analysis.summary import measures_table
@@ -287,6 +288,21 @@ def tables(path: Path, head: str) -> list[list[str]]:
 def test_the_table_of_measures_is_that_of_the_package():
     page = ROOT / "docs" / "measures.md"
     assert f"<!-- measures: generated -->\n{measures_table()}\n<!-- end -->" in page.read_text()
+
+
+def test_the_table_of_baselines_is_that_of_the_committed_file():
+    full, small = json.loads(FILE.read_text())
+    assert (full["vocabulary"], small["vocabulary"]) == (FULL.vocabulary, MINIATURE.vocabulary)
+    lines = (ROOT / "docs" / "measures.md").read_text().splitlines()
+    for name, whose in BASELINES.items():
+        values = [value for row in (full, small) for value in (row[name], in_bits(row)[name])]
+        assert f"| {whose} | {' | '.join(f'{value:.3f}' for value in values)} |" in lines
+
+
+def test_a_plain_table_of_pairs_has_the_committed_loss(pair_table_loss):
+    assert pair_table_loss == pytest.approx(
+        json.loads(FILE.read_text())[0]["bigram_loss"], abs=2e-6
+    )
 
 
 def test_the_thresholds_of_the_docs_are_those_of_the_code():

@@ -118,3 +118,12 @@ def test_malformed_merges_are_refused_with_their_line(text, line):
     with pytest.raises(ValueError, match=f"^line {line} is no merge") as error:
         Vocabulary.from_text(text)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("size", [280, 50257])
+def test_the_lengths_of_tokens_are_those_of_their_bytes(size):
+    vocabulary = gpt2() if size == 50257 else trained(TEXTS, size)
+    assert len(vocabulary.lengths) == size
+    for text in (*TEXTS, "na\u00efve \u20ac 12\u202f000 \U0001f600\n"):
+        (ids,) = vocabulary.encode([text])
+        assert sum(vocabulary.lengths[i] for i in ids) == len(text.encode())

@@ -141,7 +141,7 @@ def measures_table() -> str:
             "in files": f"`{m.name}`",
             "what it is": m.meaning,
             "unit": m.unit,
-            "read it against": m.beside or "0",
+            "read it against": ", ".join(m.levels.values()) or "0",
             "learning makes it": m.better or "neither",
         }
         for m in MEASURES.values()

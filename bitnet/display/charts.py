@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bitnet.display.numbers import whole
 
 __all__ = ["Chart", "Level", "Line", "Point"]
 
 Point = tuple[float, float]
+_TEXT = 6.0  # percent of the height of a chart that a line of text takes
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,14 @@ class Chart:
     def levels_drawn(self) -> list[tuple[float, str]]:
         """The levels as (percent from the bottom, text), those that a log axis can show."""
         return [(self.up(level.y), level.text) for level in self.levels if self._drawn(level.y)]
+
+    def level_texts(self) -> list[tuple[float, str, bool]]:
+        """The levels as drawn, and whether the text goes below the line: just below another one."""
+        drawn, under = self.levels_drawn(), set[float]()
+        for above, up in pairwise(sorted({up for up, _ in drawn}, reverse=True)):
+            if above - up < _TEXT and above not in under:
+                under.add(up)
+        return [(up, text, up in under) for up, text in drawn]
 
     def x_ticks(self) -> list[tuple[float, str]]:
         """(percent from the left, text) of round values."""

@@ -45,7 +45,7 @@ def prompt_probe_figure(
 
 
 def loss_figure(histories: Sequence[History], title: str = "Loss on held-out text") -> go.Figure:
-    """`val_loss` over training with ln V, the unigram model's loss, and the published losses.
+    """`val_loss` over training with ln V, the losses of n-gram models, and published losses.
 
     At ln V stands a dead network. The published losses are of training batches.
     """

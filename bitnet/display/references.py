@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bitnet.analysis.baselines import read_against
 from bitnet.config import RunConfig
 from bitnet.display.chart import Chart
 from bitnet.evaluation.measures import MEASURES, number
@@ -19,12 +20,13 @@ def distinct(histories: Sequence[History], key: str) -> list[tuple[float, str]]:
     """The values of a reference among these runs, each once, and whose it is.
 
     The second is "" where all runs share the value, else it names their corpora. Values that agree
-    to six digits are one: machines differ in how they round a sum. Runs without it have no part.
+    to six digits are one: machines differ in how they round a sum. Runs without it have no part;
+    the committed ones have the baselines that were computed for them since.
     """
     found: dict[str, tuple[float, dict[str, None]]] = {}
     configs = [history.config for history in histories]
     for history in histories:
-        value = history.references.get(key)
+        value = read_against(history).get(key)
         if value is not None:
             _, whose = found.setdefault(f"{value:.6g}", (value, {}))
             whose[_text(history.config, configs)] = None
@@ -37,8 +39,8 @@ def draw_reference(
 ) -> None:
     """The lines to read a measure against, if it has a reference; see `draw_levels`."""
     found = MEASURES[measure]
-    text = f"{found.beside}: {{}}"
-    draw_levels(chart, histories, found.reference, text, found.decimals, always=always)
+    for key, beside in found.levels.items():
+        draw_levels(chart, histories, key, f"{beside}: {{}}", found.decimals, always=always)
 
 
 def draw_levels(

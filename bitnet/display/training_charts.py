@@ -57,7 +57,7 @@ def tokens_chart(histories: Sequence[History]) -> Chart:
 
 
 def loss_chart(histories: Sequence[History]) -> Chart:
-    """Held-out loss with ln V, where a dead network stands, and the loss of the unigram model."""
+    """Held-out loss with ln V, where a dead network stands, and the losses of n-gram models."""
     levels = references(histories, "predictive_entropy") + references(histories, "val_loss")
     chart = measure_chart(histories, "val_loss", "Loss on held-out text, nats a token", levels)
     return with_published(chart, histories, "loss", "training loss")
@@ -73,10 +73,10 @@ def probe_chart(histories: Sequence[History]) -> Chart:
 
 def references(histories: Sequence[History], measure: str) -> list[Level]:
     """The levels to read a measure against: each distinct value among the runs, once."""
-    found = MEASURES[measure]
     return [
-        Level(value, _named(f"{found.beside}: {measured(measure, value)}", whose))
-        for value, whose in distinct(histories, found.reference)
+        Level(value, _named(f"{beside}: {measured(measure, value)}", whose))
+        for key, beside in MEASURES[measure].levels.items()
+        for value, whose in distinct(histories, key)
     ]
 
 

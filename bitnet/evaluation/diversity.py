@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bitnet import checks
 from bitnet.data import Corpus
+from bitnet.evaluation.ngrams import ngram_losses
 from bitnet.evaluation.repetition import continuation_measures
 
 __all__ = [
@@ -51,14 +52,15 @@ class Probe:
     Every window of held-out text yields S - 1 positions with a known next token. The prompts are
     random ids. Of each passage [32, 32] of held-out text the first 8 tokens are given, to be
     continued. `references` are the values that
-    give the measures their meaning: ceilings, the human text's own values, ln V, and the loss of
-    the unigram model.
+    give the measures their meaning: ceilings, the human text's own values, ln V, the losses of the
+    unigram model and of tables of word pairs and triples, and the bytes that a loss in bits a byte
+    is shared among.
     """
 
     windows: Tensor
     prompts: Tensor
     passages: Tensor
-    unigram: Tensor
+    corpus: Corpus
 
     @classmethod
     def from_corpus(cls, corpus: Corpus, positions: int = 4096, length: int = 32) -> "Probe":
@@ -70,13 +72,19 @@ class Probe:
         passages = _spread(corpus.held_out, OPENING + CONTINUATION, PASSAGES)
         generator = torch.Generator().manual_seed(PROBE_SEED)
         prompts = torch.randint(0, corpus.vocab_size, (PROMPTS, PROMPT_LENGTH), generator=generator)
-        return cls(windows, prompts, passages, corpus.unigram)
+        return cls(windows, prompts, passages, corpus)
+
+    @property
+    def unigram(self) -> Tensor:
+        """The unigram model [V]: the share of each token in the training text, smoothed."""
+        return self.corpus.unigram
 
     @cached_property
     def references(self) -> dict[str, float]:
         """Ceilings and comparison values of the measures, by name."""
         targets = self.windows[:, 1:].flatten()
         counts = torch.bincount(targets, minlength=len(self.unigram)).double()
+        lengths = torch.tensor(self.corpus.vocabulary.lengths)
         return {
             "unique_predictions_ceiling": PROMPTS,
             "unique_tokens_ceiling": min(targets.numel(), len(self.unigram)),
@@ -89,6 +97,8 @@ class Probe:
                 for name, value in continuation_measures(self.passages[:, OPENING:]).items()
             },
             "unigram_loss": -self.unigram.double()[targets].log().mean().item(),
+            **ngram_losses(self.corpus.train, self.windows, self.corpus.vocab_size),
+            "bytes_a_token": lengths[targets].double().mean().item(),
         }
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["MEASURES", "MISSING", "SEPARATORS", "Measure", "number", "reference_value"]
 
@@ -27,6 +27,8 @@ class Measure:
     `reference` names the value to read it against, a key of `History.references` ("" where there
     is none), and `beside` says what that value is. `better` is the direction of learning:
     "higher", "lower", or "" where the number alone does not tell. `decimals` are those shown.
+    `also` are further values to read it against, of which older runs may lack some, and what they
+    are.
     """
 
     name: str
@@ -38,6 +40,12 @@ class Measure:
     better: str
     decimals: int
     meaning: str
+    also: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def levels(self) -> dict[str, str]:
+        """Every value to read it against, and what that is: `reference` first, then `also`."""
+        return {self.reference: self.beside, **self.also} if self.reference else {}
 
     @property
     def counts(self) -> bool:
@@ -92,6 +100,7 @@ MEASURES: dict[str, Measure] = {
             "val_loss", "held-out loss (nats a token)", "held-out loss", "nats",
             "unigram_loss", "unigram model", "lower", 2,
             "cross-entropy of the true next token on held-out text",
+            {"bigram_loss": "bigram model", "trigram_loss": "trigram model"},
         ),
         Measure(
             "seq_rep_4", "repeated 4-grams (seq-rep-4)", "repeated 4-grams", "share",

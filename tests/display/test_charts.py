@@ -43,6 +43,14 @@ def test_what_an_axis_cannot_show_is_left_out():
     assert [text for _, text in found.levels_drawn()] == ["ten"]
 
 
+def test_the_text_of_a_level_just_below_another_goes_below_its_line():
+    levels = [Level(y, str(y)) for y in (50, 8, 10, 11.5, 100)]
+    found = chart([(0, 0), (1, 100)], levels=levels).level_texts()
+    assert [text for _, text, _ in found] == ["50", "8", "10", "11.5", "100"]
+    # 8 is near 10, whose own text has gone below: that of 8 stays above, as far as it can.
+    assert [text for _, text, under in found if under] == ["10"]
+
+
 @pytest.mark.parametrize("points", [[], [(0, 0)], [(5, 3), (5, 3)], [(0, math.nan)]])
 @pytest.mark.parametrize("log", [True, False])
 def test_a_chart_of_little_or_nothing_can_be_drawn(points, log):

@@ -17,6 +17,7 @@ from bitnet.display.curves import (
 from bitnet.display.phases import phase_figure
 from bitnet.display.references import distinct, formatted
 from bitnet.display.sizes import size_figure
+from bitnet.display.training_charts import loss_chart
 from bitnet.display.verify import hero_figure
 from bitnet.display.weight_figures import grid_figure
 from tests.support.figures import label_boxes, levels, plain, texts
@@ -48,6 +49,21 @@ def test_values_are_given_once_with_whose_they_are():
 def test_a_value_that_another_machine_rounded_otherwise_is_the_same():
     rounded = replace(ONE, references=REFERENCES | {"unigram_loss": 7.7 + 1e-12})
     assert distinct([ONE, rounded], "unigram_loss") == [(7.7, "")]
+
+
+def test_the_committed_runs_have_the_losses_of_word_pairs_and_triples(committed):
+    assert distinct(committed, "bigram_loss") == [(pytest.approx(6.192, abs=1e-3), "")]
+    shown = labels(loss_figure(committed[:2]))
+    assert {"bigram model: 6.19", "trigram model: 6.01", "unigram model: 7.70"} <= set(shown)
+    texts_of_levels = [level.text for level in loss_chart(committed[:2]).levels]
+    assert texts_of_levels[-2:] == ["bigram model: 6.19", "trigram model: 6.01"]
+    assert "bigram" not in texts(loss_figure([ONE]))  # of another text: not known
+
+
+def test_a_new_run_has_them_among_its_own_references(runs):
+    for key in ("bigram_loss", "trigram_loss"):
+        assert distinct(runs, key) == [(runs[0].references[key], "")]
+    assert any(label.startswith("trigram model: ") for label in labels(loss_figure(runs)))
 
 
 def test_probes_of_two_sizes_on_one_text_are_told_apart():
