@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -117,6 +118,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arm", arm_name(self.arm))
+        if isinstance(self.corpus, os.PathLike):
+            object.__setattr__(self, "corpus", os.fspath(self.corpus))
         minimum = {"hidden": 1, "steps": 8, "layers": 1, "heads": 1, "kv_heads": 0, "batch_size": 1,
                    "sequence_length": 2, "eval_every": 0, "probe_positions": 1}  # fmt: skip
         for name, low in minimum.items():

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,15 @@ import torch
 from bitnet import checks
 from bitnet.config import BLOCK, BYTES, GPT2_VOCABULARY, LARGEST_VOCABULARY
 from bitnet.texts import check_corpus, source
-from bitnet.tokenizer import Vocabulary, gpt2, trained
+from bitnet.tokenizer import Vocabulary, chunks, gpt2, trained
 
 __all__ = ["Corpus", "load_corpus"]
 
 HELD_OUT_EVERY = 10  # every tenth block, or piece of text, is held out
 MIN_TOKENS = HELD_OUT_EVERY * BLOCK  # less than this has no held-out block
 PIECE = 4096  # characters of a piece: about a block, where a text is split before it is tokenised
-CACHE_FORMAT = 1  # raised when extraction or tokenisation changes
+AT_ONCE = 2**20  # characters that are encoded together
+CACHE_FORMAT = 2  # raised when extraction or tokenisation changes
 
 
 @dataclass(frozen=True)
@@ -111,22 +113,23 @@ class Corpus:
 
 
 def load_corpus(
-    name: str = "wikipedia-sample",
+    name: str | Path = "wikipedia-sample",
     vocabulary: int = GPT2_VOCABULARY,
     cache_dir: str | Path = "",
     log: Callable[[str], None] = print,
 ) -> Corpus:
     """The corpus of that name or path, tokenised once and then cached.
 
-    A path is that of a UTF-8 text file or of a folder of `.txt` files. `vocabulary` is the number
-    of tokens: GPT-2's, or that of a byte-level BPE trained on the training part; then the text is
-    split first. `cache_dir` is by default $BITNET_CACHE or the user's cache folder.
+    A path is that of a UTF-8 text file or of a folder of `.txt` files, at most 100 MB. `vocabulary`
+    is the number of tokens: GPT-2's, or that of a byte-level BPE trained on the training part; then
+    the text is split first. `cache_dir` is by default $BITNET_CACHE or the user's cache folder.
 
     Raises: `ParameterError`, one line, for an unknown name, a hub out of reach, text that is
     missing, empty, too short or not UTF-8, and a vocabulary that it cannot give.
     """
     size = checks.integer("vocabulary", vocabulary, BYTES, LARGEST_VOCABULARY)
-    read, version = source(check_corpus(name))
+    name = check_corpus(name)
+    read, version = source(name)
     default = os.environ.get("BITNET_CACHE") or platformdirs.user_cache_dir("bitnet")
     folder = Path(cache_dir or default)
     small = "" if size == GPT2_VOCABULARY else f":{size}:{PIECE}"
@@ -187,7 +190,16 @@ def _pieces(text: str) -> list[str]:
 
 
 def _joined(vocabulary: Vocabulary, texts: Sequence[str]) -> np.ndarray:
-    return np.array([i for ids in vocabulary.encode(texts) for i in ids], dtype=np.uint16)
+    """The ids of all texts in one stream [N], a few texts at a time: encoding takes much memory."""
+    found, some, size = [np.zeros(0, np.uint16)], [], 0
+    for text in chain.from_iterable(map(chunks, texts)):
+        some.append(text)
+        size += len(text)
+        if size > AT_ONCE:
+            found += [np.array(ids, np.uint16) for ids in vocabulary.encode(some)]
+            some, size = [], 0
+    found += [np.array(ids, np.uint16) for ids in vocabulary.encode(some)]
+    return np.concatenate(found)
 
 
 def _write_cache(path: Path, ids: np.ndarray, train: int | None, vocabulary: Vocabulary) -> None:

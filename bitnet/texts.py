@@ -1,35 +1,50 @@
-"""The texts of a corpus: a sample of Wikipedia, WikiText-2 from the hub, or your own files."""
+"""The texts of a corpus: Wikipedia articles, speeches, WikiText-2 from the hub, or your files."""
 
 import bz2
 import contextlib
 import hashlib
 import os
+import re
+import stat
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 from bitnet import checks
 from bitnet.tokenizer import package_file
 
-__all__ = ["CORPORA", "check_corpus", "source"]
+__all__ = ["CORPORA", "LARGEST_TEXT", "check_corpus", "source"]
 
-CORPORA = ("wikipedia-sample", "wikitext-2")
+CORPORA = ("wikipedia-sample", "sotu", "wikitext-2")
+LARGEST_TEXT = 100 * 10**6  # bytes; what is made of them takes about ten times as many
 
 _DUMP = "test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
+_SPEECHES = "data/speeches"  # State of the Union addresses, named by their year
+_LISTENERS = re.compile(r" ?\[(?:applause|laughter)\.?\]", re.IGNORECASE)
 _HUB_PATIENCE = 2.5  # seconds to wait for the hub before saying that it is out of reach
 
 
 def check_corpus(name: object) -> str:
-    """`name` if it is a known corpus or a path that exists. Raises: `ParameterError`."""
+    """The name of a known corpus, or a path that exists. Raises: `ParameterError`."""
+    name = os.fspath(name) if isinstance(name, os.PathLike) else name
     if not isinstance(name, str) or not name:
         allowed = f"must be one of {', '.join(CORPORA)}, or a path"
         raise checks.ParameterError("corpus", name, allowed)
-    if name not in CORPORA and not Path(name).expanduser().exists():
+    if name in CORPORA:
+        return name
+    try:
+        there = _path(name).stat()
+    except FileNotFoundError:
         if os.sep in name or name.endswith(".txt"):
-            raise checks.ParameterError("corpus", name, "no such file or folder")
-        checks.choice("corpus", name, (*CORPORA, "a path"))
+            raise checks.ParameterError("corpus", name, "no such file or folder") from None
+        return checks.choice("corpus", name, (*CORPORA, "a path"))
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, NUL, an unknown ~user
+        raise _unreadable(name, name, error) from error
+    if not (stat.S_ISREG(there.st_mode) or stat.S_ISDIR(there.st_mode)):
+        allowed = "must be a text file or a folder, and is neither"
+        raise checks.ParameterError("corpus", name, allowed)
     return name
 
 
@@ -37,21 +52,46 @@ def source(name: str) -> tuple[Callable[[], list[str]], str]:
     """How to read the texts of a corpus, and a word that changes when its source does."""
     if name == "wikipedia-sample":
         dump = package_file("gensim", _DUMP)
-        return lambda: _wikipedia_articles(dump), hashlib.sha256(dump.read_bytes()).hexdigest()
+        return lambda: _wikipedia_articles(dump), _digest(name, [dump])
     if name == "wikitext-2":
         return _wikitext, "Salesforce/wikitext wikitext-2-raw-v1 train"
-    path = Path(name).expanduser()
+    if name == "sotu":
+        speeches = sorted(package_file("sotu", _SPEECHES).glob("*.txt"))
+        digest = _digest(name, speeches)
+        return lambda: [_speech(text) for text in _text_files(name, speeches, digest)], digest
+    path = _path(name)
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    # A folder's own pipes and devices would be waited for.
+    files = [file for file in files if file.is_file()]
     if not files:
         raise checks.ParameterError("corpus", name, "the folder holds no .txt file")
-    digest = hashlib.sha256()
+    digest = _digest(name, files)
+    return lambda: _text_files(name, files, digest), digest
+
+
+def _path(name: str) -> Path:
+    return Path(name).expanduser()
+
+
+def _digest(name: str, files: Sequence[Path]) -> str:
+    """The sha256 of what is in the files, in their order, a block at a time."""
+    digest, size = hashlib.sha256(), 0
     for file in files:
         try:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            with file.open("rb") as stream:
+                size += os.fstat(stream.fileno()).st_size
+                if size > LARGEST_TEXT:
+                    allowed = f"must be at most {LARGEST_TEXT // 10**6} MB of text"
+                    raise checks.ParameterError("corpus", name, allowed)
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
         except OSError as error:
-            allowed = f"{file.name} cannot be read ({error.strerror})"
-            raise checks.ParameterError("corpus", name, allowed) from error
-    return lambda: _text_files(name, files), digest.hexdigest()
+            raise _unreadable(name, file.name, error) from error
+    return digest.hexdigest()
+
+
+def _unreadable(name: str, what: str, error: Exception) -> checks.ParameterError:
+    why = getattr(error, "strerror", None) or checks.first_line(error)
+    return checks.ParameterError("corpus", name, f"{what} cannot be read ({why})")
 
 
 def _wikipedia_articles(dump: Path) -> list[str]:
@@ -103,20 +143,30 @@ def _hub_answers() -> bool:
     return answered.wait(_HUB_PATIENCE)
 
 
-def _text_files(name: str, files: list[Path]) -> list[str]:
-    """The documents of text files, read through `datasets`."""
-    import datasets
+def _text_files(name: str, files: Sequence[Path], digest: str) -> list[str]:
+    """The documents of text files: UTF-8, a mark of byte order left out, lines ended by \\n.
 
+    `digest` is what `_digest` found of them: a text that changes meanwhile is not trained on.
+    """
+    whole, texts = hashlib.sha256(), []
     for file in files:
         try:
-            file.read_text(encoding="utf-8")
+            content = file.read_bytes()
+            texts.append(content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n"))
+        except OSError as error:
+            raise _unreadable(name, file.name, error) from error
         except UnicodeDecodeError:
             allowed = f"must be UTF-8 text, and {file.name} is not"
             raise checks.ParameterError("corpus", name, allowed) from None
-    paths = [str(file) for file in files]
-    with _quiet_datasets():
-        rows = datasets.Dataset.from_text(paths, sample_by="document", keep_in_memory=True)
-    return list(rows["text"])
+        whole.update(hashlib.sha256(content).digest())
+    if whole.hexdigest() != digest:
+        raise checks.ParameterError("corpus", name, "has changed while it was read; try again")
+    return texts
+
+
+def _speech(text: str) -> str:
+    """A speech without what its listeners did."""
+    return _LISTENERS.sub("", text).rstrip() + "\n\n"
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from bitnet import checks
 
-__all__ = ["Merge", "Vocabulary", "gpt2", "package_file", "trained"]
+__all__ = ["Merge", "Vocabulary", "chunks", "gpt2", "package_file", "trained"]
+
+CHUNK = 2**16  # characters
+_SEAM = re.compile(r"(?<=\S)(?=[ \n])")
 
 Merge = tuple[str, str]  # two tokens that become one
 
@@ -88,6 +92,20 @@ def trained(texts: Sequence[str], size: int) -> Vocabulary:
         allowed = f"must be at most {found.size}, which is all that this text can give"
         raise checks.ParameterError("vocabulary", size, allowed)
     return found
+
+
+def chunks(text: str) -> Iterator[str]:
+    """A text in pieces of at least `CHUNK` characters that are encoded as in the whole.
+
+    Cut before a space or a line break that follows another character: no token reaches across,
+    since byte-level BPE splits a text there first (GPT-2's pattern).
+    """
+    start = 0
+    while start < len(text):
+        cut = _SEAM.search(text, start + CHUNK)
+        end = cut.start() if cut else len(text)
+        yield text[start:end]
+        start = end
 
 
 def _alphabet() -> list[str]:

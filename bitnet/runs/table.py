@@ -47,8 +47,8 @@ def write_table(histories: Sequence[History], folder: str | Path) -> None:
         evaluations.append(table)
     pd.DataFrame(rows).to_csv(folder / _RUNS, index=False)
     pd.concat(evaluations).to_csv(folder / _EVALUATIONS, index=False, float_format=_DIGITS)
-    facts["sha256"] = {name: _sha256(folder / name) for name in (_RUNS, _EVALUATIONS)}  # type: ignore[assignment]
-    (folder / _FACTS).write_text(json.dumps(facts, indent=1) + "\n")
+    sums = {name: _sha256(folder / name) for name in (_RUNS, _EVALUATIONS)}
+    (folder / _FACTS).write_text(json.dumps(facts | {"sha256": sums}, indent=1) + "\n")
 
 
 def read_table(folder: str | Path) -> list[History]:
