@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
@@ -51,10 +51,22 @@ def batch(stream: Tensor, step: int, batch_size: int, length: int) -> Tensor:
 
 
 def initial_model(config: RunConfig, vocab_size: int) -> BitNetModel:
-    """The model before its first update: the same weights for every arm of a seed, everywhere."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return BitNetModel(config.model(vocab_size))
+    """The model before its first update: the same weights for every arm of a seed, everywhere.
+
+    Those that torch's own initialisation gives after `torch.manual_seed`, but drawn from a generator
+    of their own: from that of the process other threads draw too.
+    """
+    with torch.random.fork_rng(devices=[]):  # what is drawn here is drawn again below
+        model = BitNetModel(config.model(vocab_size))
+    generator = torch.Generator().manual_seed(config.seed)
+    for module in model.modules():
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, generator=generator)
+        elif isinstance(module, nn.Linear):
+            nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)
+        elif isinstance(module, nn.RMSNorm):
+            nn.init.ones_(module.weight)
+    return model
 
 
 def clip_scale(parameters: Iterable[Tensor], clip_norm: float) -> Tensor:

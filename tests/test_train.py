@@ -1,5 +1,7 @@
 """Training: the plain reference's path, exact repetition, and the collapse itself in miniature."""
 
+import threading
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from bitnet.evaluation.evaluate import Evaluation
 from bitnet.runtime.backend import choose
 from bitnet.runtime.kernels import linear_cross_entropy
 from bitnet.train import batch, clip_scale, initial_model, make_optimizer
+from bitnet.transformer import BitNetModel
 
 CPU = choose("cpu", precision="float32")
 SMALL = {"hidden": 32, "layers": 2, "heads": 2, "probe_positions": 300}
@@ -202,6 +205,34 @@ def test_arms_of_a_seed_start_from_the_same_weights_and_seeds_differ():
         )
     other = initial_model(RunConfig("l2-0.05", seed=1, **SMALL), 500).state_dict()
     assert not torch.equal(other["lm_head.weight"], first["lm_head.weight"])
+
+
+def test_the_initial_weights_are_those_of_torch_after_its_seed():
+    """To the last bit: committed runs began with them."""
+    for config in (RunConfig("l2-0.0", seed=3, **SMALL), RunConfig("fp-l2-0.0", seed=4, **SMALL)):
+        torch.manual_seed(config.seed)
+        plain, ours = BitNetModel(config.model(500)), initial_model(config, 500)
+        for name, value in ours.state_dict().items():
+            assert torch.equal(value, plain.state_dict()[name]), name
+        assert all(p.requires_grad for p in ours.parameters())
+
+
+def test_initial_weights_do_not_depend_on_other_threads_that_draw():
+    config, done = RunConfig("l2-0.0", **SMALL), threading.Event()
+    alone = initial_model(config, 500).state_dict()
+
+    def draw():
+        while not done.is_set():
+            torch.rand(1000)
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        together = [initial_model(config, 500).state_dict() for _ in range(20)]
+    finally:
+        done.set()
+        thread.join()
+    assert all(torch.equal(found[n], alone[n]) for found in together for n in alone)
 
 
 def test_building_a_model_leaves_the_random_state_alone():

@@ -58,15 +58,15 @@ class Cadence:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint beside the earlier ones, then drop all but the newest two.
 
-    The tensors are written under another name and renamed; the small file that names their checksum
-    comes last, so that a crash at any moment leaves the earlier checkpoint as the newest whole one.
+    The tensors are written under another name and renamed; the small file that names their
+    checksum, and has one of its own, comes last, so that a crash at any moment leaves the earlier
+    checkpoint as the newest whole one.
     """
     tensors, facts = _paths(folder, checkpoint.step)
     digest = write_tensors(tensors, checkpoint.tensors)
+    known = {"step": checkpoint.step, "tensors": digest, "rows": list(checkpoint.rows)}
     partial = tensors.with_suffix(".tmp")
-    partial.write_text(
-        json.dumps({"step": checkpoint.step, "sha256": digest, "rows": list(checkpoint.rows)})
-    )
+    partial.write_text(json.dumps({"sha256": _seal(known), **known}))
     put_in_place(partial, facts)
     for step in saved_steps(folder)[:-KEPT]:
         for path in _paths(folder, step):
@@ -93,7 +93,9 @@ def latest(folder: Path, log: Callable[[str], None] = print) -> Checkpoint | Non
         try:
             facts = json.loads(facts_path.read_text())
             content = tensors.read_bytes()
-            if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+            seal = facts.pop("sha256")
+            whole = hashlib.sha256(content).hexdigest() == facts["tensors"]
+            if not whole or _seal(facts) != seal or facts["step"] != step:
                 raise ValueError("its checksum does not match")
             return Checkpoint(int(facts["step"]), load(content), facts["rows"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
@@ -130,6 +132,10 @@ def put_in_place(partial: Path, path: Path) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _seal(facts: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

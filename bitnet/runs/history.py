@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,10 @@ class History:
         """The state (dead, collapsed, learning, diverse) at each evaluation."""
         found = [state(row, dict(self.references)) for row in self.rows()]
         return pd.Series(found, index=self.measures.index, dtype=str)
+
+    def is_of(self, config: RunConfig) -> bool:
+        """Whether this is that run; its text may have been found under another path."""
+        return replace(self.config, corpus=config.corpus) == config
 
     def rows(self) -> list[dict[str, float]]:
         """The measures as one dictionary an evaluation."""

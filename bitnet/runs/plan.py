@@ -94,7 +94,10 @@ def execute(
 
     `corpus` is what `plan.load_corpus` gives, if it is there already. A run that is complete in the
     runs folder is loaded, and one that was interrupted is resumed. One that diverges or runs out of
-    memory does not stop the others.
+    memory does not stop the others. Raises: `ParameterError` for a corpus that is not the plan's.
     """
+    if corpus and corpus.name != plan.corpus:
+        allowed = f"must be the plan's, {plan.corpus}; or give the plan this one"
+        raise checks.ParameterError("corpus", corpus.name, allowed)
     text = corpus or plan.load_corpus(log)
     return [run(config, text, plan.runs_dir, plan.backend, callbacks, log) for config in plan.runs]

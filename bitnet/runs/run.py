@@ -73,7 +73,7 @@ def run(
     )
     folder, name = Path(runs_dir) / identity, config.label()
     with _sole_owner(folder, name, log):
-        if found := _finished(folder, log):
+        if found := _finished(folder, config, log):
             log(f"{name}: {found.status}, loaded from {folder}")
             return found
         shared = SharedStage1(Path(runs_dir), stage1) if stage1 else None
@@ -118,10 +118,11 @@ def _sole_owner(folder: Path, name: str, log: Log) -> Iterator[None]:
         lock.release()
 
 
-def _finished(folder: Path, log: Log) -> History | None:
-    """The history if nothing is left to train.
+def _finished(folder: Path, config: RunConfig, log: Log) -> History | None:
+    """The history of that run if nothing is left to train.
 
-    A damaged folder without a checkpoint is moved aside, and that is logged.
+    A folder that is damaged and has no checkpoint, or that holds another run, is moved aside, and
+    that is logged.
     """
     if not (folder / "manifest.json").exists():
         return None
@@ -134,6 +135,10 @@ def _finished(folder: Path, log: Log) -> History | None:
             log(f"{error}; resuming from its checkpoint")
         else:
             _move_aside(folder, error, log)
+        return None
+    if not history.is_of(config):
+        other = HistoryError(f"{folder}: holds another run, {history.config.label()}")
+        _move_aside(folder, other, log)
         return None
     return history if history.complete or history.status == "diverged" else None
 

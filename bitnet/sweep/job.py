@@ -137,6 +137,8 @@ class Job:
             history = History.load(folder)
         except (HistoryError, ParameterError) as error:
             return Outcome("interrupted", step, str(error))
+        if not history.is_of(self.config):
+            return Outcome("interrupted", 0, f"its folder holds {history.config.label()}")
         reason = str(history.manifest.get("reason", ""))
         if history.status == "diverged":
             return Outcome("diverged", step, reason)

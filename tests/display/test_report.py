@@ -20,7 +20,7 @@ from bitnet.display.figures import entropy_figure, phase_figure, spread_figure
 from bitnet.display.printout import print_report
 from bitnet.display.report import write_report
 from bitnet.display.weight_figures import grid_figure, penalty_figure, row_norm_figure
-from tests.support.corpus import VOCABULARY
+from tests.support.corpus import VOCABULARY, named_for
 from tests.support.pages import data_of, fetched, text_of
 
 
@@ -36,7 +36,7 @@ def study(tmp_path_factory, corpus):
         probe_positions=310,
         runs_dir=tmp_path_factory.mktemp("runs"),
     )
-    histories = execute(plan, corpus)
+    histories = execute(plan, named_for(plan, corpus))
     return plan, histories, preflight(plan.runs, corpus), judge(histories)
 
 
@@ -148,7 +148,7 @@ def test_an_arm_that_ran_out_of_memory_at_once_does_not_keep_the_others_from_bei
         runs_dir=tmp_path / "runs",
         probe_positions=310,
     )
-    histories = execute(plan, corpus)
+    histories = execute(plan, named_for(plan, corpus))
     assert [len(h.measures) > 0 for h in histories] == [False, True]
     folder = write_report(tmp_path / "report", plan, histories, [], judge(histories))
     assert json.loads((folder / "verdict.json").read_text())["answer"] == "inconclusive"

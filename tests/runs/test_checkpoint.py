@@ -43,6 +43,25 @@ def test_a_damaged_one_is_named_and_the_one_before_it_taken(tmp_path, name, how)
     assert all("damaged" in line and "\n" not in line for line in lines)
 
 
+def test_a_digit_that_is_changed_in_step_or_rows_is_seen(tmp_path):
+    for step in (20, 30):
+        save(tmp_path, checkpoint(step))
+    path = tmp_path / "checkpoint-000000030.json"
+    text = path.read_text()
+    digits = [i for i, letter in enumerate(text) if letter.isdigit()]
+    for i in digits:
+        path.write_text(f"{text[:i]}{(int(text[i]) + 1) % 10}{text[i + 1 :]}")
+        assert latest(tmp_path, lambda line: None).step == 20, text[i - 20 : i + 5]
+    assert len(digits) > 60
+
+
+def test_a_checkpoint_under_the_name_of_another_step_is_passed_over(tmp_path):
+    save(tmp_path, checkpoint(20))
+    for path in list(tmp_path.iterdir()):
+        path.rename(path.with_name(path.name.replace("20.", "30.")))
+    assert latest(tmp_path, lambda line: None) is None
+
+
 @pytest.mark.parametrize("moment", [1, 2, 3, 4])
 def test_a_crash_while_writing_leaves_the_earlier_one(tmp_path, monkeypatch, moment):
     """The crash comes before the first, second, ... change of a name or writing of a file."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bitnet import Plan, execute
+from bitnet import ParameterError, Plan, execute
 from bitnet.scales import FULL, MINIATURE
 from tests.support import effects
 from tests.support.corpus import VOCABULARY
@@ -140,3 +140,12 @@ def test_a_plan_loads_its_own_corpus_when_it_is_executed_without_one(tmp_path, c
     assert lines == ["Tokenising ..."]
     assert history.manifest["corpus"]["fingerprint"] == corpus.fingerprint
     assert plan.load_corpus(lines.append) is corpus
+
+
+def test_a_text_that_is_not_the_plans_is_refused_before_any_training(tmp_path, corpus):
+    plan = Plan(hidden=8, steps=8, arms="l2-0.0", device="cpu", runs_dir=tmp_path / "runs")
+    with pytest.raises(
+        ParameterError, match=r"^corpus = 'synthetic': must be the plan's, wikipedia"
+    ):
+        execute(plan, corpus)
+    assert not (tmp_path / "runs").exists()

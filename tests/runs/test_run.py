@@ -20,7 +20,7 @@ from bitnet.runs.history import FORMAT
 from bitnet.runs.run import Stop, run
 from bitnet.runs.weights import load_model
 from bitnet.train import Trainer
-from tests.support.corpus import ON_CORPUS, VOCABULARY
+from tests.support.corpus import ON_CORPUS, VOCABULARY, named_for
 from tests.support.equality import same
 from tests.support.processes import start
 from tests.support.runs import CPU, TRAINED, train_and_tell_modules, train_elsewhere
@@ -260,6 +260,19 @@ def test_a_folder_of_a_newer_version_is_left_alone(uninterrupted, corpus, tmp_pa
     assert '"format": 99' in manifest.read_text()
 
 
+def test_a_folder_that_holds_another_run_is_moved_aside(uninterrupted, corpus, tmp_path):
+    """As a copied folder does; its own checksums are all right."""
+    other = replace(TRAINED, arm="adamw-0.0")
+    name = other.identity(corpus.fingerprint, "cpu")
+    shutil.copytree(uninterrupted.folder, tmp_path / name)
+    lines = []
+    history = run(other, corpus, tmp_path, CPU, log=lines.append)
+    assert history.complete
+    assert history.config == other
+    assert f"holds another run, {LABEL}" in lines[0]
+    assert (tmp_path / f"{name}.damaged-1" / "trace.csv").exists()
+
+
 def test_damaged_weights_are_not_loaded(uninterrupted, tmp_path):
     history = finished(uninterrupted, tmp_path)
     path = history.folder / "model.safetensors"
@@ -276,13 +289,13 @@ def test_divergence_is_recorded_kept_and_does_not_stop_the_others(corpus, tmp_pa
     wild = {"base": "no-decay", "peak_lr": 1.0, "eps": 0.0, "clip_norm": 1e12}
     lines = []
     plan = small_plan(tmp_path, steps=12, arms=[wild, "adamw-0.0"])
-    diverged, other = execute(plan, corpus, log=lines.append)
+    diverged, other = execute(plan, named_for(plan, corpus), log=lines.append)
     assert diverged.status == "diverged"
     assert "loss of step 2 is nan" in diverged.manifest["reason"]
     assert list(diverged.folder.glob("checkpoint-*.safetensors"))
     assert other.complete
     assert any("diverged" in line for line in lines)
-    assert execute(plan, corpus, log=lines.append)[0].status == "diverged"
+    assert execute(plan, named_for(plan, corpus), log=lines.append)[0].status == "diverged"
 
 
 @pytest.mark.parametrize(
@@ -306,7 +319,7 @@ def test_out_of_memory_names_the_remedy_and_the_others_go_on(corpus, tmp_path, m
     monkeypatch.setattr(Trainer, "update", fail)
     lines = []
     plan = small_plan(tmp_path, steps=8, arms="l2-0.0,no-decay")
-    failed, other = execute(plan, corpus, log=lines.append)
+    failed, other = execute(plan, named_for(plan, corpus), log=lines.append)
     assert failed.status == "failed"
     assert type(error).__name__ in failed.manifest["reason"]
     assert other.complete

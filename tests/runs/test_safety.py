@@ -11,7 +11,7 @@ from bitnet import ARMS, History, HistoryError, Plan, RunConfig, execute, judge,
 from bitnet.display.report import write_report
 from bitnet.runs.checkpoint import Checkpoint, latest, save
 from bitnet.runs.weights import load_model
-from tests.support.corpus import ON_CORPUS
+from tests.support.corpus import ON_CORPUS, named_for
 from tests.support.runs import WRITTEN, write, writer_in
 
 FOREIGN = [
@@ -102,7 +102,7 @@ def test_a_study_writes_only_below_its_runs_folder_and_beside_its_report(
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     plan = small_plan(tmp_path / "runs")
-    histories = execute(plan, corpus)
+    histories = execute(plan, named_for(plan, corpus))
     for _ in range(2):
         write_report(tmp_path / "reports" / "mine", plan, histories, [], judge(histories))
     assert names(tmp_path) == ["cwd", "reports", "runs"]
@@ -113,7 +113,7 @@ def test_a_study_writes_only_below_its_runs_folder_and_beside_its_report(
 
 def test_markup_from_a_manifest_is_escaped_in_the_report(tmp_path, corpus):
     plan = small_plan(tmp_path / "runs")
-    (history,) = execute(plan, corpus)
+    (history,) = execute(plan, named_for(plan, corpus))
     nasty = "<script>alert('x')</script>"
     manifest = dict(history.manifest) | {
         "identity": nasty,

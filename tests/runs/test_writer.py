@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bitnet import History, Plan, execute
 from bitnet.records import Diverged, Record
 from bitnet.runs.history import TRACE_COLUMNS, read_manifest
-from tests.support.corpus import ON_CORPUS
+from tests.support.corpus import ON_CORPUS, named_for
 from tests.support.runs import FOUND, SAID, WEIGHTS, record, write, writer_in
 
 
@@ -122,7 +122,7 @@ def test_a_manifest_says_what_was_run_on_what(tmp_path, corpus):
         hidden=32, steps=8, arms="l2-0.0", device="cpu", precision="float32", runs_dir=tmp_path,
         **ON_CORPUS,
     )  # fmt: skip
-    (history,) = execute(plan, corpus, log=lambda line: None)
+    (history,) = execute(plan, named_for(plan, corpus), log=lambda line: None)
     manifest = history.manifest
     assert manifest["corpus"]["fingerprint"] == corpus.fingerprint
     assert manifest["recipe"]["stage2_decay"] == 0.0

@@ -1,5 +1,6 @@
 """A small seeded corpus with a known structure."""
 
+from dataclasses import replace
 from itertools import islice, product
 
 import numpy as np
@@ -36,3 +37,8 @@ def made_up_vocabulary(size):
     pairs = list(islice(product(alphabet, alphabet), size - len(alphabet)))
     tokens = [*alphabet, *(left + right for left, right in pairs)]
     return Vocabulary({token: i for i, token in enumerate(tokens)}, pairs)
+
+
+def named_for(plan, corpus):
+    """The corpus under the name of the plan's, for which a test takes it."""
+    return replace(corpus, name=plan.corpus)

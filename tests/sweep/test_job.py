@@ -7,7 +7,7 @@ import pytest
 from bitnet import ParameterError, Plan, RunConfig
 from bitnet.records import Diverged
 from bitnet.sweep.job import STOPPED, Job
-from tests.support.runs import writer_in
+from tests.support.runs import record, writer_in
 
 CONFIG = RunConfig("l2-0.0", hidden=16, steps=8)
 
@@ -53,6 +53,19 @@ def test_how_a_run_ended_is_read_from_its_folder(tmp_path, error, found, ended):
     assert "because" in job.found().reason
     assert job.ended("").status == ended
     assert job.ended(STOPPED).status == STOPPED
+
+
+def test_a_folder_that_holds_another_run_is_not_taken_for_it(tmp_path):
+    with writer_in(tmp_path / "run", config=CONFIG) as writer:
+        for step in (1, 8):
+            writer(record(step))
+    assert Job(CONFIG, "run", tmp_path).found().status == "complete"
+    assert (
+        Job(replace(CONFIG, corpus="elsewhere.txt"), "run", tmp_path).found().status == "complete"
+    )
+    other = Job(replace(CONFIG, arm="adamw-0.0"), "run", tmp_path).found()
+    assert (other.status, other.step) == ("interrupted", 0)
+    assert other.reason == f"its folder holds {CONFIG.label()}"
 
 
 def test_a_run_that_would_not_be_resumed_bit_for_bit_says_so(tmp_path):
