@@ -53,8 +53,8 @@ def batch(stream: Tensor, step: int, batch_size: int, length: int) -> Tensor:
 def initial_model(config: RunConfig, vocab_size: int) -> BitNetModel:
     """The model before its first update: the same weights for every arm of a seed, everywhere.
 
-    Those that torch's own initialisation gives after `torch.manual_seed`, but drawn from a generator
-    of their own: from that of the process other threads draw too.
+    Those that torch's own initialisation gives after `torch.manual_seed`, but from a generator of
+    their own: from that of the process other threads draw too.
     """
     with torch.random.fork_rng(devices=[]):  # what is drawn here is drawn again below
         model = BitNetModel(config.model(vocab_size))
