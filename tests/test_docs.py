@@ -50,6 +50,7 @@ from bitnet.scales import FULL, MINIATURE, SCALES
 ROOT = Path(__file__).parent.parent
 NAMES = (
     "README.md", "results/README.md", "results/MINIATURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
+    "results/CAUSE.md",
 )  # fmt: skip
 DOCUMENTS = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
 IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]

@@ -1,5 +1,6 @@
 """The second plan's evidence: its runs as one committed table, and what they say, in Markdown."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -9,7 +10,7 @@ import pandas as pd
 import torch
 
 from bitnet.analysis.boundary import Boundaries, context_free
-from bitnet.analysis.dose import DIVERGED, best_thresholds, boundary_cells, cells, score
+from bitnet.analysis.dose import DIVERGED, best_thresholds, block_of, boundary_cells, cells, score
 from bitnet.analysis.early import alarms, judged
 from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.predictions import MIDDLE, predictions
@@ -117,9 +118,15 @@ def cause(histories: Sequence[History], forecast: Forecast) -> str:
         ),
         "### Early warning, on the runs that no threshold was chosen on",
         tabulated(_best(warnings(first))),
-        "### Missing", listed([f"- {run.label()}" for run in missing]) or "Nothing.",
+        "### Missing", listed(_counted(missing)) or "Nothing: every run of the plan is there.",
     ]  # fmt: skip
     return "\n\n".join(parts)
+
+
+def _counted(missing: Sequence[RunConfig]) -> list[str]:
+    """How many runs of each block are not there."""
+    blocks = Counter(f"{block_of(run)}{', further pairs' if run.seed else ''}" for run in missing)
+    return [f"- {block}: {count} of the plan's runs." for block, count in blocks.items()]
 
 
 def warnings(histories: Sequence[History]) -> pd.DataFrame:
@@ -131,9 +138,8 @@ def warnings(histories: Sequence[History]) -> pd.DataFrame:
 
 
 def _chooses(history: History) -> bool:
-    recipe, row = history.config.recipe, history.config
-    own = (row.vocabulary, row.batch_size) == (4096, 8) and recipe.decayed == "all"
-    return own and recipe.quantize and recipe.peak_lr == MIDDLE and recipe.stage2_decay != 0.075
+    recipe = history.config.recipe
+    return block_of(history.config) == "dose" and recipe.quantize and recipe.peak_lr == MIDDLE
 
 
 def _of_pair_0(histories: Sequence[History]) -> list[History]:

@@ -8,11 +8,19 @@ import pandas as pd
 
 from bitnet.config import RunConfig
 from bitnet.evaluation.diversity import DOWN
-from bitnet.recipes import Recipe
 from bitnet.runs.history import History
 from bitnet.scales import MINIATURE
 
-__all__ = ["DOSES", "best_thresholds", "boundary_cells", "cells", "end_state", "score", "up_or"]
+__all__ = [
+    "DOSES",
+    "best_thresholds",
+    "block_of",
+    "boundary_cells",
+    "cells",
+    "end_state",
+    "score",
+    "up_or",
+]
 
 DOSES = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # of the dose block
 UP, UNDECIDED, DIVERGED = "up", "undecided", "diverged"
@@ -53,7 +61,7 @@ def _row(cell: RunConfig, runs: list[History], predict: Callable[[History], str]
         [run.measures.val_loss.iloc[-1] for run in runs if run.complete], dtype=float
     )
     return {
-        "block": _block(cell, recipe),
+        "block": block_of(cell),
         "kind": "coupled" if recipe.optimizer == "adam" else "decoupled",
         "quantized": recipe.quantize,
         "decay": recipe.stage2_decay,
@@ -71,12 +79,13 @@ def _row(cell: RunConfig, runs: list[History], predict: Callable[[History], str]
     }
 
 
-def _block(cell: RunConfig, recipe: Recipe) -> str:
-    if recipe.decayed != "all":
+def block_of(run: RunConfig) -> str:
+    """The block of the plan that a run belongs to: dose, group, vocabulary or batch."""
+    if run.recipe.decayed != "all":
         return "group"
-    if cell.batch_size != MINIATURE.batch_size:
+    if run.batch_size != MINIATURE.batch_size:
         return "batch"
-    own = cell.vocabulary == MINIATURE.vocabulary and recipe.stage2_decay in DOSES
+    own = run.vocabulary == MINIATURE.vocabulary and run.recipe.stage2_decay in DOSES
     return "dose" if own else "vocabulary"
 
 

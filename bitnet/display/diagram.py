@@ -17,6 +17,9 @@ __all__ = ["phase_diagram"]
 # Of cells whose runs differ, within up or altogether.
 _COLOURS = STATE_COLOURS | {"up": "#C2E1E0", "undecided": "#FFFFFF", "diverged": "#F3B8B8"}
 _ROW = 46  # pixels
+_AXIS = (
+    "weight decay, the same in both stages (in a cell: state and held-out loss at the end, nats)"
+)
 
 
 def phase_diagram(
@@ -48,11 +51,15 @@ def phase_diagram(
             )  # fmt: skip
     if boundaries:
         coupled = [y for y, (kind, _) in enumerate(rows) if kind == "coupled"]
-        for value, name in ((boundaries.gains, "gains shrink"), (boundaries.dead, "dead")):
+        for value, name in ((boundaries.gains, "collapsed"), (boundaries.dead, "dead")):
             _line(figure, _place(value, doses), coupled, name)
-    dress(figure, title, "weight decay, the same in both stages", None)
+    dress(figure, title, _AXIS, None)
     names = [cells.name.iloc[0] for _, cells in rows]
-    figure.update_layout(height=_ROW * len(rows) + 150, margin={"l": 190}, hovermode="closest")
+    figure.update_layout(
+        height=_ROW * len(rows) + 150,
+        margin={"l": 250 if not dose.quantized.all() else 200},
+        hovermode="closest",
+    )
     figure.update_xaxes(
         tickvals=list(range(len(doses))), ticktext=[f"{d:g}" for d in doses], showgrid=False,
         range=[-0.5, len(doses) - 0.5], zeroline=False,
@@ -68,7 +75,7 @@ def _rows(dose: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The rows from the bottom: decoupled below coupled, full precision below ternary."""
     named = dose.assign(
         name=[
-            f"{c.kind}, {'' if c.quantized else 'full precision, '}rate {c.rate:g}"
+            f"{c.kind}, {'' if c.quantized else 'full precision, '}peak rate {c.rate:g}"
             for c in dose.itertuples()
         ]
     )

@@ -100,5 +100,5 @@ def test_the_diagram_has_a_cell_for_each_dose_and_rate_and_the_predicted_lines()
     # Doses 0, 0.001, 0.01, 0.1 stand at 0 to 3: 0.005 is 0.7 decades above 0.001, 0.05 above 0.01.
     assert [line.x0 for line in lines] == pytest.approx([1.699, 2.699], abs=1e-3)
     assert tuple(figure.layout.yaxis.ticktext) == (
-        "decoupled, rate 0.0015", "coupled, rate 0.0015", "coupled, rate 0.003",
+        "decoupled, peak rate 0.0015", "coupled, peak rate 0.0015", "coupled, peak rate 0.003",
     )  # fmt: skip

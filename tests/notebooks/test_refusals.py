@@ -2,7 +2,8 @@
 
 import pytest
 
-from bitnet.checks import OneLineError
+from bitnet.checks import OneLineError, ParameterError
+from bitnet.display.injected import refuse_unknown
 from tests.support.notebooks import ROOT, code_cells, every_notebook, read, run
 
 REFUSALS = [
@@ -65,4 +66,24 @@ def test_papermill_ends_in_that_line(tmp_path, path):
     done = run(*command, BITNET_RUNS=str(runs))
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith(f"ParameterError: {line}")
+    assert not runs.exists()
+
+
+@every_notebook
+def test_a_misspelt_parameter_is_refused_by_every_notebook(path):
+    """Before anything that takes time: in its first cell of code after the parameters."""
+    own, first, *_ = code_cells(read(path))
+    assert "injected.refuse_unknown()" in first.source
+    with pytest.raises(ParameterError, match="^scal = 'full': no such parameter here"):
+        refuse_unknown([own.source, "# Parameters\nscal = 'full'\n", first.source])
+
+
+def test_papermill_ends_in_a_line_that_names_the_parameter_that_was_meant(tmp_path):
+    runs = tmp_path / "runs"
+    command = ("papermill", ROOT / "notebooks" / "verify.ipynb", tmp_path / "out.ipynb")
+    done = run(*command, "-p", "hiden", 512, BITNET_RUNS=str(runs))
+    assert done.returncode == 1
+    said = done.stderr.strip().splitlines()[-1]
+    expected = "ParameterError: hiden = 512: no such parameter here; did you mean 'hidden'?"
+    assert said.startswith(expected)
     assert not runs.exists()

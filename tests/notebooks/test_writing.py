@@ -111,6 +111,7 @@ def test_every_other_parameter_file_is_a_grid_of_one_scale():
         if "grids" in yaml.safe_load(path.read_text()):
             runs = Grid.load(path).runs
             scales[path.stem] = {scale.name if (scale := scale_of(run)) else "" for run in runs}
+    assert len(scales.pop("plan-2")) == 2  # the miniature, and vocabularies and batches of no scale
     assert scales == {"miniature": {"miniature"}, "plan": {"full"}, "sweep-quick": {"miniature"}}
 
 
