@@ -74,7 +74,7 @@ def test_a_misspelt_parameter_is_refused_by_every_notebook(path):
     """Before anything that takes time: in its first cell of code after the parameters."""
     own, first, *_ = code_cells(read(path))
     assert "injected.refuse_unknown()" in first.source
-    with pytest.raises(ParameterError, match="^scal = 'full': no such parameter here"):
+    with pytest.raises(ParameterError, match=r"^scal = 'full': no such parameter here"):
         refuse_unknown([own.source, "# Parameters\nscal = 'full'\n", first.source])
 
 
