@@ -22,7 +22,16 @@ from bitnet.runs.grid import Grid
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.table import read_table, write_table
 
-__all__ = ["PLAN", "TABLE", "Forecast", "cause", "collect_table", "further_pairs", "planned"]
+__all__ = [
+    "PLAN",
+    "TABLE",
+    "Forecast",
+    "answers",
+    "cause",
+    "collect_table",
+    "further_pairs",
+    "planned",
+]
 
 PLAN = CHECKOUT / "params" / "plan-2.yaml"
 PAIRS = CHECKOUT / "params" / "plan-2-pairs.yaml"  # of cells at a boundary, by the plan's rule
@@ -103,13 +112,11 @@ def further_pairs(histories: Sequence[History], forecast: Forecast) -> list[RunC
 
 def cause(histories: Sequence[History], forecast: Forecast) -> str:
     """What results/CAUSE.md quotes: predictions, cells, scores, early warning, what is missing."""
-    first = _of_pair_0(histories)
     table = cells(histories, forecast.predict)
-    found = predictions(cells(first, forecast.predict), forecast.foretell, warnings(first))
     collapsed, dead = best_thresholds(table)
     missing = [run for run in planned() if run not in {h.config for h in histories}]
     parts = [
-        "### The registered predictions", tabulated(found),
+        "### The registered predictions", tabulated(answers(histories, forecast)),
         "### Cells", tabulated(_shown(table)),
         "### The predictor's score", tabulated(score(table)),
         wrapped(
@@ -117,10 +124,16 @@ def cause(histories: Sequence[History], forecast: Forecast) -> str:
             f"{collapsed:g}, dead from {dead:g}."
         ),
         "### Early warning, on the runs that no threshold was chosen on",
-        tabulated(_best(warnings(first))),
+        tabulated(_best(warnings(_of_pair_0(histories)))),
         "### Missing", listed(_counted(missing)) or "Nothing: every run of the plan is there.",
     ]  # fmt: skip
     return "\n\n".join(parts)
+
+
+def answers(histories: Sequence[History], forecast: Forecast) -> pd.DataFrame:
+    """The registered predictions, by the runs of pair (0, 0): prediction, answer, evidence."""
+    first = _of_pair_0(histories)
+    return predictions(cells(first, forecast.predict), forecast.foretell, warnings(first))
 
 
 def _counted(missing: Sequence[RunConfig]) -> list[str]:
