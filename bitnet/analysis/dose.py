@@ -12,7 +12,9 @@ from bitnet.runs.history import History
 from bitnet.scales import MINIATURE
 
 __all__ = [
+    "DIVERGED",
     "DOSES",
+    "UP",
     "best_thresholds",
     "block_of",
     "boundary_cells",
@@ -108,20 +110,19 @@ def boundary_cells(table: pd.DataFrame) -> list[RunConfig]:
     return [config for config in table.config if config in found]
 
 
-def best_thresholds(table: pd.DataFrame) -> tuple[float, float]:
+def best_thresholds(table: pd.DataFrame) -> list[tuple[float, float]]:
     """The coefficients (collapsed from, dead from) that call most coupled dose cells right.
 
-    With the outcomes in hand: what a predictor has to beat. The lowest of equals.
+    With the outcomes in hand: what a predictor has to beat. All that are equally good, among the
+    coefficients of the whole table.
     """
     dose = table[(table.block == "dose") & (table.kind == "coupled")]
-    doses = [*sorted(dose.decay.unique()), float("inf")]
-    candidates = [(c, d) for c in doses for d in doses if c <= d]
-
-    def right(pair: tuple[float, float]) -> int:
+    doses = [*sorted(map(float, table.decay.unique())), float("inf")]
+    right: dict[tuple[float, float], int] = {}
+    for pair in ((c, d) for c in doses for d in doses if c <= d):
         calls = [call(row, *pair) for row in dose.itertuples()]
-        return sum(called == up_or(state) for called, state in zip(calls, dose.state, strict=True))
-
-    return max(candidates, key=right)
+        right[pair] = sum(c == up_or(state) for c, state in zip(calls, dose.state, strict=True))
+    return [pair for pair, hits in right.items() if hits == max(right.values())]
 
 
 def call(row: Hashable, collapsed: float, dead: float) -> str:
@@ -131,12 +132,19 @@ def call(row: Hashable, collapsed: float, dead: float) -> str:
 
 
 def score(table: pd.DataFrame) -> pd.DataFrame:
-    """By block and in all: cells, and how many predictor and best thresholds call right."""
+    """By block and in all: cells, and how many predictor and best thresholds call right.
+
+    From the least to the most, where several thresholds are equally good by the dose block.
+    """
     best = best_thresholds(table)
-    hit = [call(row, *best) == up_or(row.state) for row in table.itertuples()]
-    table = table.assign(thresholds=hit)
-    blocks: Iterable = [*table.groupby("block", sort=False), ("all", table)]
-    return pd.DataFrame(
-        [(name, len(b), int(b.right.sum()), int(b.thresholds.sum())) for name, b in blocks],
-        columns=["block", "cells", "predictor", "best thresholds"],
+    hits = pd.DataFrame(
+        [[call(row, *pair) == up_or(row.state) for pair in best] for row in table.itertuples()],
+        index=table.index,
     )
+    blocks: Iterable = [*table.groupby("block", sort=False), ("all", table)]
+    rows = []
+    for name, block in blocks:
+        sums = hits.loc[block.index].sum()
+        ends = dict.fromkeys(str(int(value)) for value in (sums.min(), sums.max()))
+        rows.append((name, len(block), int(block.right.sum()), " to ".join(ends)))
+    return pd.DataFrame(rows, columns=["block", "cells", "predictor", "best thresholds"])

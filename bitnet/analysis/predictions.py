@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from bitnet.analysis.dose import DOSES, up_or
+from bitnet.analysis.dose import DIVERGED, DOSES, UP, up_or
 from bitnet.evaluation.diversity import DOWN
 from bitnet.recipes import GROUPS
 from bitnet.scales import MINIATURE
@@ -23,31 +23,44 @@ Foretell = Callable[[int, float], float]  # vocabulary, coefficient -> loss with
 Answer = tuple[str, str]
 
 
-def predictions(table: pd.DataFrame, foretell: Foretell, warnings: pd.DataFrame) -> pd.DataFrame:
+def predictions(
+    table: pd.DataFrame, foretell: Foretell, warnings: pd.DataFrame, whole: bool
+) -> pd.DataFrame:
     """Prediction by prediction: its number, the answer, and what it rests on.
 
     `table` is that of `dose.cells`, `warnings` that of `early.judged` on the runs that no alarm was
-    chosen on. A prediction of which a cell is missing is "not known", unless one that is there
-    refutes it.
+    chosen on; `whole` says that every run of the plan is there. A prediction of which a cell is
+    missing is "not known", unless one that is there refutes it; those about all runs together (P9,
+    P10) are not known before all are there.
     """
     found = [
         _middle(table), _decoupled(table), _rates(table), _precision(table),
         _group(table, ("all-but-embedding", "all-but-ternary"), dead=True),
-        _group(table, (*GROUPS, "all-but-head", "all-but-norm"),
-               dead=False),
-        _vocabulary(table), _batch(table), _losses(table, foretell), _early(warnings),
+        _group(table, (*GROUPS, "all-but-head", "all-but-norm"), dead=False),
+        _vocabulary(table), _batch(table),
+        _so_far(_losses(table, foretell), whole), _so_far(_early(warnings), whole),
     ]  # fmt: skip
     rows = [(f"P{n}", *answer) for n, answer in enumerate(found, start=1)]
     return pd.DataFrame(rows, columns=["prediction", "answer", "evidence"])
 
 
-def _ends(table: pd.DataFrame, **where: object) -> dict[float, str]:
-    """The end of the cells that are so, by coefficient, with learning and diverse as up."""
+def _so_far(answer: Answer, whole: bool) -> Answer:
+    said, evidence = answer
+    return answer if whole or said == UNKNOWN else (UNKNOWN, f"so far {said}: {evidence}")
+
+
+def _states(table: pd.DataFrame, **where: object) -> dict[float, str]:
+    """The state at the end of the cells that are so, by coefficient."""
     chosen = table[table.decayed == where.pop("decayed", "all")]
     own = {"vocabulary": MINIATURE.vocabulary, "quantized": True, "rate": MIDDLE, "batch": 256}
     for name, value in (own | where).items():
         chosen = chosen[chosen[name] == value]
-    return {row.decay: up_or(row.state) for row in chosen.itertuples()}
+    return {row.decay: row.state for row in chosen.itertuples()}
+
+
+def _ends(table: pd.DataFrame, **where: object) -> dict[float, str]:
+    """As `_states`, with learning and diverse as up."""
+    return {decay: up_or(state) for decay, state in _states(table, **where).items()}
 
 
 def _compared(found: dict, expected: dict) -> Answer:
@@ -77,22 +90,25 @@ def _decoupled(table: pd.DataFrame) -> Answer:
     for rate, quantized in [*((rate, True) for rate in RATES), (MIDDLE, False)]:
         name = f"rate {rate:g}{'' if quantized else ', full precision'}, decay"
         ends = _ends(table, kind="decoupled", rate=rate, quantized=quantized)
-        found |= {f"{name} {decay:g}": end for decay, end in ends.items()}
+        # One that diverged is neither up nor down: it is missing here.
+        found |= {f"{name} {d:g}": end for d, end in ends.items() if end != DIVERGED}
         expected |= {f"{name} {decay:g}": "up" for decay in DOSES[1:]}
     answer, evidence = _compared(found, expected)
     return answer, f"all {len(expected)} cells are up" if answer == HELD else evidence
 
 
 def _rates(table: pd.DataFrame) -> Answer:
-    """Between which doses up and down part, at each rate."""
+    """Between which doses up and down part, at each rate; nowhere where they part twice."""
     places = {}
     for rate in RATES:
         ends = _ends(table, kind="coupled", rate=rate)
         if set(DOSES) <= set(ends):
-            down = [dose for dose in DOSES if ends[dose] in DOWN]
-            places[f"rate {rate:g}"] = f"down from {min(down):g}" if down else "never down"
+            downs = [ends[dose] in DOWN for dose in DOSES]
+            once = downs == sorted(downs) and any(downs) and not all(downs)
+            place = f"down from {DOSES[downs.index(True)]:g}" if once else "no one boundary"
+            places[f"rate {rate:g}"] = place
     told = ", ".join(f"{rate}: {place}" for rate, place in places.items())
-    if len(set(places.values())) > 1:
+    if len(set(places.values())) > 1 or "no one boundary" in places.values():
         return FAILED, told
     return (HELD if len(places) == len(RATES) else UNKNOWN), told or "no rate has all its doses"
 
@@ -103,17 +119,11 @@ def _precision(table: pd.DataFrame) -> Answer:
     for kind in ("coupled", "decoupled"):
         ternary, full = (_ends(table, kind=kind, quantized=q) for q in (True, False))
         for dose in DOSES[kind == "decoupled" :]:
-            key = f"{kind} {dose:g}"
-            if dose in full and dose in ternary:
-                found[key] = _down(full[dose])
-                expected[key] = _down(ternary[dose])
-            else:
-                expected[key] = "missing"
+            key, pair = f"{kind} {dose:g}", (ternary.get(dose), full.get(dose))
+            expected[key] = "missing"
+            if all(pair) and DIVERGED not in pair:
+                expected[key], found[key] = ("down" if end in DOWN else UP for end in pair)
     return _compared(found, expected)
-
-
-def _down(state: str) -> str:
-    return "down" if state in DOWN else state
 
 
 def _group(table: pd.DataFrame, names: Sequence[str], dead: bool) -> Answer:
@@ -139,21 +149,21 @@ def _vocabulary(table: pd.DataFrame) -> Answer:
 
 
 def _batch(table: pd.DataFrame) -> Answer:
-    middle = _ends(table, kind="coupled")
+    """States, with learning and diverse apart."""
+    middle = _states(table, kind="coupled")
     found: dict[str, str] = {}
     expected: dict[str, str] = {}
     for tokens in (64, 1024):
-        ends = _ends(table, kind="coupled", batch=tokens)
+        states = _states(table, kind="coupled", batch=tokens)
         for dose in THREE:
             key = f"{tokens} tokens, {dose:g}"
-            found |= {key: ends[dose]} if dose in ends and dose in middle else {}
+            found |= {key: states[dose]} if dose in states and dose in middle else {}
             expected[key] = middle.get(dose, "missing")
     return _compared(found, expected)
 
 
 def _losses(table: pd.DataFrame, foretell: Foretell) -> Answer:
-    chosen = table[(table.state == "collapsed") & (table.kind == "coupled")]
-    chosen = chosen[chosen.decayed == "all"]
+    chosen = table[table.state == "collapsed"]
     if not len(chosen):
         return UNKNOWN, "no collapsed cell yet"
     rows = [(row, foretell(row.vocabulary, row.decay)) for row in chosen.itertuples()]

@@ -3,7 +3,6 @@
 import ast
 import difflib
 from collections.abc import Sequence
-from itertools import pairwise
 
 from bitnet.checks import ParameterError
 
@@ -15,22 +14,22 @@ INJECTED = "# Parameters"  # how papermill begins the cell that it puts after th
 def refuse_unknown(cells: Sequence[str] | None = None) -> None:
     """Refuse a parameter that the notebook's own cell of parameters has not.
 
-    `cells` are the sources executed so far; None: those of this kernel, if it is one. papermill
-    itself warns, and trains what the misspelt parameter was to change.
+    `cells` are the sources executed so far; None: those of this kernel, if it is one. The first two
+    are the notebook's and papermill's, which itself warns only, and trains the default.
 
     Raises: `ParameterError` with the nearest name that there is.
     """
     cells = _executed() if cells is None else cells
-    for own, given in pairwise(cells):
-        if not given.lstrip().startswith(INJECTED):
-            continue
-        known = _assigned(own)
-        for name, value in _assigned(given).items():
-            if name not in known:
-                nearest = difflib.get_close_matches(name, known, n=1)
-                meant = f"; did you mean '{nearest[0]}'?" if nearest else "."
-                allowed = f"no such parameter here{meant} There are {', '.join(known)}"
-                raise ParameterError(name, value, allowed)
+    own, given = [*[cell for cell in cells if cell.strip()][:2], "", ""][:2]
+    if not given.lstrip().startswith(INJECTED):
+        return
+    known = _assigned(own)
+    for name, value in _assigned(given).items():
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            meant = f"; did you mean '{nearest[0]}'?" if nearest else "."
+            allowed = f"no such parameter here{meant} There are {', '.join(known)}"
+            raise ParameterError(name, value, allowed)
 
 
 def _executed() -> list[str]:

@@ -196,18 +196,20 @@ class _Watch:
             self.view.log(event["line"])
         elif event["event"] == "progress":
             if event["evaluated"] or job.identity in self.unheard:
-                self.load(job)  # the first time, with a Stage 1 that it shares
-                self.unheard.discard(job.identity)
+                if self.load(job):  # the first time, with a Stage 1 that it shares
+                    self.unheard.discard(job.identity)
             self.view.progress(job.config, event["step"], event["loss"])
 
     def finish(self, job: Job, outcome: Outcome, state: str = "") -> None:
         self.load(job)
 
-    def load(self, job: Job) -> None:
-        """Show what a run has in its folder."""
+    def load(self, job: Job) -> bool:
+        """Show what a run has in its folder; whether it could be read."""
         # A run that never began has no folder; a worker may be at the next evaluation's files.
         with suppress(HistoryError, ParameterError, ValueError):
             self.view.load(History.load(job.runs_dir / job.identity))
+            return True
+        return False
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:

@@ -211,7 +211,7 @@ class _Training:
             writer(record)
             if self.shared and record.step == stage_boundary(self.config.steps):
                 state = Checkpoint(record.step, trainer.state(), writer.rows)
-                self.shared.keep(state, writer.manifest)
+                self.shared.keep(state, writer.manifest, self.log)
             for callback in self.callbacks:
                 callback(self.config, record)
             if cadence.due(record.step) and record.step < self.config.steps:

@@ -1,35 +1,43 @@
 """A Stage 1 that several runs share: trained once, kept until each of them has taken it."""
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bitnet.config import RunConfig
-from bitnet.recipes import arm_name
+from filelock import FileLock
+
+from bitnet.checks import first_line
+from bitnet.config import RECIPE_VERSION, RunConfig
 from bitnet.runs.checkpoint import Checkpoint, latest, put_in_place, save, saved_steps
 from bitnet.runs.history import read_manifest
 
-__all__ = ["SharedStage1", "whole_stage1"]
+__all__ = ["SharedStage1", "stage1_name"]
 
 
-def whole_stage1(config: RunConfig) -> RunConfig:
-    """The run that keeps the decay of its first half: it stands for all with the same Stage 1.
+def stage1_name(config: RunConfig, fingerprint: str, backend: Mapping[str, object]) -> str:
+    """A name that runs have in common which differ in Stage 2 only: their Stage 1 is the same.
 
-    Up to the switch they differ in nothing: not in the last bit, with as many threads.
+    To the last bit, where a run repeats itself bit for bit: on a CPU, and on CUDA if strict.
+    `fingerprint` is that of the text; `backend` has what else decides it (device, threads, ...).
     """
-    stage1 = config.recipe.stage1_decay
-    return replace(config, arm=arm_name(f"{config.arm}+stage2_decay={stage1}"))
+    facts = config.to_dict() | {"corpus": fingerprint}
+    del facts["arm"]
+    facts["recipe"] = {**config.recipe.to_dict(), "stage2_decay": None}
+    facts |= {"recipe_version": RECIPE_VERSION, "backend": dict(backend)}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return f"h{config.hidden}-t{config.steps}-s{config.seed}-{digest[:16]}"
 
 
 @dataclass(frozen=True)
 class SharedStage1:
     """Where the state at the stage switch is kept for runs of the folder `runs_dir`.
 
-    `name` tells it from that of other runs: the identity of `whole_stage1`, and the threads.
+    `name` is that of `stage1_name`.
     """
 
     runs_dir: Path
@@ -44,15 +52,24 @@ class SharedStage1:
         """Whether it is there to be taken."""
         return bool(saved_steps(self.folder))
 
-    def keep(self, checkpoint: Checkpoint, manifest: dict[str, Any]) -> None:
-        """Keep the state of a run at its switch, and the manifest that says how it came there."""
-        if self.kept:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "manifest.tmp"
-        partial.write_text(json.dumps(manifest))
-        put_in_place(partial, self.folder / "manifest.json")
-        save(self.folder, checkpoint)
+    def keep(
+        self, checkpoint: Checkpoint, manifest: dict[str, Any], log: Callable[[str], None]
+    ) -> None:
+        """Keep the state of a run at its switch, and the manifest that says how it came there.
+
+        Where it cannot be kept that is logged: the run itself goes on, and others train their own.
+        """
+        try:
+            with self._alone():
+                if self.kept:
+                    return
+                self.folder.mkdir(parents=True, exist_ok=True)
+                partial = self.folder / "manifest.tmp"
+                partial.write_text(json.dumps(manifest))
+                put_in_place(partial, self.folder / "manifest.json")
+                save(self.folder, checkpoint)
+        except OSError as error:
+            log(f"{self.folder}: Stage 1 could not be kept for other runs ({first_line(error)})")
 
     def take(
         self, config: RunConfig, log: Callable[[str], None]
@@ -63,6 +80,7 @@ class SharedStage1:
         """
         checkpoint, manifest = latest(self.folder, log), read_manifest(self.folder)
         if checkpoint is None or manifest is None:
+            self.drop()  # nothing that is whole: whoever trains it may keep it anew
             return None
         source, step = manifest["identity"], checkpoint.step
         log(f"{config.label()}: goes on from step {step} of {source}, whose Stage 1 is the same")
@@ -70,6 +88,14 @@ class SharedStage1:
 
     def drop(self) -> None:
         """Forget it: nobody needs it any more."""
-        shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):
-            self.folder.parent.rmdir()  # as far as it is empty
+            if self.folder.exists():
+                with self._alone():
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder.parent.rmdir()  # as far as it is empty
+
+    def _alone(self) -> FileLock:
+        """Held by the one process that writes it."""
+        locks = self.runs_dir / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        return FileLock(locks / f"stage1-{self.name}.lock")

@@ -64,7 +64,8 @@ def read_table(folder: str | Path) -> list[History]:
                 raise ValueError(f"{name} does not match its checksum")
         runs = pd.read_csv(folder / _RUNS, keep_default_na=False).to_dict("records")
         evaluations = dict(list(pd.read_csv(folder / _EVALUATIONS).groupby("run")))
-        return [_history(row, facts, evaluations[row["run"]]) for row in runs]
+        nothing = pd.DataFrame(columns=["run", *MEASURE_COLUMNS, *HEALTH])  # it diverged at once
+        return [_history(row, facts, evaluations.get(row["run"], nothing)) for row in runs]
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise HistoryError(
             f"{folder}: not a readable table of runs ({first_line(error)})"

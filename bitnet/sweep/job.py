@@ -21,9 +21,20 @@ from bitnet.runtime.backend import choose
 from bitnet.scales import scale_of
 from bitnet.sweep.notebook import execute_notebook
 
-__all__ = ["STOPPED", "Event", "Job", "Outcome", "Report", "Train", "perform", "train_job"]
+__all__ = [
+    "FINISHED",
+    "STOPPED",
+    "Event",
+    "Job",
+    "Outcome",
+    "Report",
+    "Train",
+    "perform",
+    "train_job",
+]
 
 STOPPED = "stopped"
+FINISHED = ("complete", "diverged")  # nothing is left to do
 
 
 class Event(TypedDict, total=False):

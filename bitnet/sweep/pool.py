@@ -80,6 +80,7 @@ class Pool:
         for device in self.devices:
             free.put_nowait(device)
         through = {job.stage1: asyncio.Event() for job in jobs}  # or it will not be kept
+        led = {job.stage1 for job in jobs if not job.waits}
 
         def hear(job: Job, event: Event) -> None:
             if switched(job, event):
@@ -87,7 +88,7 @@ class Pool:
             listen(job, event)
 
         async def do(job: Job) -> None:
-            if job.waits:
+            if job.waits and job.stage1 in led:
                 await through[job.stage1].wait()
             device = await free.get()
             finish(job, await self._attempts(replace(job, device=device), hear))

@@ -80,7 +80,8 @@ class RayCluster:
         task = self.ray.remote(max_retries=ATTEMPTS - 1, max_calls=1, **resources)(_task)
         waiting = list(jobs)
         running: dict[Any, Job] = {}
-        through: set[str] = set()  # Stages 1 that are kept, or will not be
+        # Stages 1 that are kept, or will not be: nobody here trains them.
+        through = {job.stage1 for job in jobs} - {job.stage1 for job in jobs if not job.waits}
 
         def pass_on() -> None:
             for identity, event in events.get_nowait_batch(events.qsize()):

@@ -13,11 +13,11 @@ from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import default_runs_dir
-from bitnet.runs.stage1 import SharedStage1, whole_stage1
+from bitnet.runs.stage1 import SharedStage1, stage1_name
 from bitnet.scales import FULL, SCALES, scale_of
 from bitnet.sweep.estimate import duration, measure_speed, size, time_left
 from bitnet.sweep.here import Here
-from bitnet.sweep.job import Event, Job, Outcome
+from bitnet.sweep.job import FINISHED, Event, Job, Outcome
 from bitnet.sweep.notebook import check_notebook
 from bitnet.sweep.pool import Finish, Pool
 from bitnet.sweep.ray import RayCluster
@@ -28,7 +28,6 @@ __all__ = ["ENGINES", "FINISHED", "Engine", "Runner", "Watch", "failures"]
 
 Engine = Here | Pool | RayCluster
 ENGINES: Mapping[str, Callable[..., Engine]] = {"pool": Pool, "ray": RayCluster.connect}
-FINISHED = ("complete", "diverged")  # nothing is left to do
 # Parameters that a notebook need not have while its plan makes of them what the run has: the sizes
 # of its scale, and the others as they are by default.
 SIZES = ("vocabulary", "batch_size", "sequence_length")
@@ -53,6 +52,7 @@ class Runner:
     engine: Engine
     found: Mapping[str, Outcome]
     console: Console = field(default_factory=lambda: Console(highlight=False))
+    stages: Mapping[str, str] = field(default_factory=dict)  # names of Stages 1, by identity
 
     @classmethod
     def prepare(
@@ -77,7 +77,8 @@ class Runner:
         jobs, stages = [], []
         for run in grid.runs:
             where = prints[run.corpus, run.vocabulary], engine.kind, engine.precision, strict
-            stages.append(f"{whole_stage1(run).identity(*where)}-{engine.threads}")
+            facts = {"where": where[1:], "threads": engine.threads}
+            stages.append(stage1_name(run, where[0], facts))
             job = Job(
                 config=run,
                 identity=run.identity(*where),
@@ -90,7 +91,9 @@ class Runner:
             )
             jobs.append(job)
         found = {job.identity: job.found() for job in jobs}
-        return cls(share(jobs, stages, found), engine, found, console)
+        shared = share(jobs, stages, found)
+        names = {job.identity: name for job, name in zip(jobs, stages, strict=True)}
+        return cls(shared, engine, found, console, names)
 
     @property
     def pending(self) -> list[Job]:
@@ -128,12 +131,17 @@ class Runner:
 
         def finish(job: Job, reason: str) -> None:
             outcomes[job.identity] = job.ended(reason)
-            group = [other for other in self.jobs if job.stage1 and other.stage1 == job.stage1]
-            if group and all(outcomes[other.identity].status in FINISHED for other in group):
-                SharedStage1(job.runs_dir, job.stage1).drop()
+            self._drop_stage1(job, outcomes)
             watch.finish(job, outcomes[job.identity])
 
         return outcomes, finish
+
+    def _drop_stage1(self, job: Job, outcomes: Mapping[str, Outcome]) -> None:
+        """Forget a Stage 1 once all jobs that have it are finished."""
+        name = self.stages.get(job.identity)
+        group = [identity for identity, other in self.stages.items() if other == name]
+        if name and all(outcomes[identity].status in FINISHED for identity in group):
+            SharedStage1(job.runs_dir, name).drop()
 
     def progress_table(self, console: Console | None = None) -> SweepTable:
         """What shows these jobs while they are done."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bitnet.runs.stage1 import SharedStage1
 from bitnet.schedule import stage_boundary
-from bitnet.sweep.job import Event, Job, Outcome
+from bitnet.sweep.job import FINISHED, Event, Job, Outcome
 
 __all__ = ["begins", "share", "shared", "switched"]
 
@@ -14,24 +14,25 @@ def share(jobs: Sequence[Job], names: Sequence[str], found: Mapping[str, Outcome
     """The jobs, those that can share a Stage 1 told so; `names` are those of their Stages 1.
 
     A job that has not begun takes a Stage 1 that is kept, or waits for the job that is furthest
-    with it. What has begun goes on by itself. `found` is what is on disk, by identity.
+    with it. What has begun goes on by itself, and what is finished leads nobody. `found` is what is
+    on disk, by identity.
     """
-    result = list(jobs)
+    result, steps = list(jobs), [found[job.identity].step for job in jobs]
+    left = [found[job.identity].status not in FINISHED for job in jobs]
     for name in dict.fromkeys(names):
-        group = [at for at, other in enumerate(names) if other == name]
-        fresh = [at for at in group if found[jobs[at].identity].step == 0]
-        kept = bool(fresh) and SharedStage1(jobs[fresh[0]].runs_dir, name).kept
-        leads = [at for at in group if found[jobs[at].identity].step < _switch(jobs[at])]
-        if kept:
-            waiting: list[int] = []
+        group = [at for at, other in enumerate(names) if other == name and left[at]]
+        fresh = [at for at in group if steps[at] == 0]
+        leads = [at for at in group if steps[at] < _switch(jobs[at])]
+        if fresh and SharedStage1(jobs[fresh[0]].runs_dir, name).kept:
+            lead, waiting = None, []
         elif len(leads) > 1:
-            lead = max(leads, key=lambda at: found[jobs[at].identity].step)
+            lead = max(leads, key=lambda at: steps[at])
             waiting = [at for at in fresh if at != lead]
-            fresh = [lead, *waiting] if waiting else []
         else:
             continue
-        for at in fresh:
-            result[at] = replace(jobs[at], stage1=name, waits=at in waiting)
+        if waiting or lead is None:
+            for at in {*fresh, *([] if lead is None else [lead])}:
+                result[at] = replace(jobs[at], stage1=name, waits=at in waiting)
     return result
 
 

@@ -15,7 +15,10 @@ from bitnet.analysis.cause import (
     planned,
     warnings,
 )
-from bitnet.analysis.dose import cells
+from bitnet.analysis.dose import DOSES, cells
+from bitnet.analysis.predictions import RATES
+from bitnet.evaluation.diversity import DOWN
+from bitnet.recipes import GROUPS
 from bitnet.runs.table import read_table
 from tests.support.histories import DEAD, HEALTHY, MINIATURE, history
 from tests.support.runs import record, writer_in
@@ -85,3 +88,55 @@ def test_every_committed_run_is_of_the_plan_and_came_to_its_end(committed):
     assert {history.config for history in committed} <= set(planned())
     assert all(history.complete or history.status == "diverged" for history in committed)
     assert len(cells(committed, Known().predict)) > 0
+
+
+@pytest.fixture(scope="module")
+def table(committed):
+    """The cells of pair (0, 0)."""
+    first = [history for history in committed if history.config.seed == 0]
+    return cells(first, Known().predict)
+
+
+def chosen(table, **where):
+    """The cells of the miniature that are so, by coefficient."""
+    own = {"vocabulary": 4096, "batch": 256, "decayed": "all", "quantized": True, "rate": 1.5e-3}
+    for name, value in (own | where).items():
+        if value is not None:
+            table = table[table[name] == value]
+    return table.sort_values("decay")
+
+
+def ends(values):
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def test_every_sentence_of_the_page_follows_from_the_table(table):
+    page = " ".join((TABLE.parent / "CAUSE.md").read_text().split())
+    coupled = chosen(table, kind="coupled").set_index("decay")
+    decoupled = chosen(table, kind="decoupled").set_index("decay")
+    loss = {decay: f"{value:.2f}" for decay, value in coupled.loss.items()}
+    assert f"{loss[0]} nats without decay, {loss[1e-4]} with 0.0001 and {loss[1e-3]}" in page
+    assert coupled.state[[0.01, 0.03, 0.1]].tolist() == ["collapsed", "collapsed", "dead"]
+    assert coupled.loss[coupled.index > 0].min() > coupled.loss[0]
+    assert f"From 0.0001 to 0.1 the loss is {ends(decoupled.loss)}, and every run is" in page
+    assert decoupled.index.tolist() == list(DOSES[1:])
+    assert set(decoupled.state) == {"diverse"}
+    for rate in RATES:
+        down = chosen(table, kind="coupled", rate=rate).set_index("decay").state.isin(DOWN)
+        assert down.index.tolist() == list(DOSES)
+        assert down.tolist() == [decay >= 0.01 for decay in DOSES]
+    groups = table[table.block == "group"].set_index("decayed").state
+    assert not groups[list(GROUPS)].isin(DOWN).any()
+    assert coupled.state[0.1] == groups["all-but-embedding"] == "dead"
+    others = ["all-but-head", "all-but-ternary", "all-but-norm"]
+    assert groups[others].tolist() == ["collapsed"] * 3
+
+
+def test_what_is_foretold_of_the_loss_is_what_the_page_says(table):
+    page = " ".join((TABLE.parent / "CAUSE.md").read_text().split())
+    runs = chosen(table, kind="coupled", rate=None)
+    of_loss = {decay: ends(runs[runs.decay == decay].loss) for decay in (0.01, 0.03)}
+    foretold = {decay: f"{Forecast().foretell(4096, decay):.2f}" for decay in (0.01, 0.03)}
+    assert f"have {foretold[0.01]} nats at 0.01, and the runs have {of_loss[0.01]};" in page
+    assert f"at 0.03 it would have {foretold[0.03]}, and they have {of_loss[0.03]}." in page

@@ -10,7 +10,8 @@ from bitnet.recipes import GROUPS
 from tests.support.histories import DEAD, HEALTHY, MINIATURE, ONE_TOKEN, history
 
 BOUNDARIES = Boundaries(dead=0.07, gains=0.0016)
-ENDS = {"up": HEALTHY, "collapsed": ONE_TOKEN, "dead": DEAD}
+ENDS = {"up": HEALTHY, "collapsed": ONE_TOKEN, "dead": DEAD, "diverged": HEALTHY}
+ENDS["learning"] = HEALTHY | {"unique_tokens": 20}
 WARNINGS = pd.DataFrame(
     [("gain", 900, 0.4, 0.95, 0.9), ("head", 3000, 0.4, 1.0, 1.0), ("entropy", 300, 0.9, 1.0, 0.5)],
     columns=["quantity", "step", "threshold", "precision", "recall"],
@@ -22,7 +23,8 @@ def predict(run):
 
 
 def run(arm, end, **named):
-    return history(arm, stage1=ENDS[end], stage2=ENDS[end], **MINIATURE | named)
+    status = "diverged" if end == "diverged" else "complete"
+    return history(arm, stage1=ENDS[end], stage2=ENDS[end], status=status, **MINIATURE | named)
 
 
 def as_predicted(changed=()):
@@ -53,8 +55,12 @@ def as_predicted(changed=()):
     ]
 
 
-def answers(changed=(), foretell=lambda vocabulary, decay: 9.05, warnings=WARNINGS):
-    table = predictions(cells(as_predicted(changed), predict), foretell, warnings)
+def foretold(vocabulary, decay):
+    return 9.05 if decay < 0.1 else 9.0
+
+
+def answers(changed=(), foretell=foretold, warnings=WARNINGS, whole=True):
+    table = predictions(cells(as_predicted(changed), predict), foretell, warnings, whole)
     return dict(zip(table.prediction, table.answer, strict=True))
 
 
@@ -83,10 +89,38 @@ def test_one_cell_that_ends_otherwise_refutes_its_prediction_and_a_missing_one_l
     assert answers({cell: None})[prediction] == "not known"
 
 
-def test_losses_of_collapsed_runs_are_compared_with_those_foretold():
+def test_a_boundary_that_is_crossed_twice_is_none():
+    again = {("l2-0.0+decay=0.01+peak_lr=0.003", 4096, 8): "up"}
+    assert answers(again)["P3"] == "failed"
+
+
+def test_learning_and_diverse_are_two_states_of_a_batch():
+    assert answers({("l2-0.0+decay=0.001", 4096, 32): "learning"})["P8"] == "failed"
+    assert answers({("l2-0.0+decay=0.001", 1024, 8): "learning"})["P8"] == "held"
+
+
+@pytest.mark.parametrize(
+    ("cell", "prediction"),
+    [
+        (("adamw-0.0+decay=0.1+peak_lr=0.003", 4096, 8), "P2"),
+        (("fp-adamw-0.0+decay=0.1", 4096, 8), "P4"),
+    ],
+)
+def test_a_run_that_diverged_is_neither_up_nor_down(cell, prediction):
+    assert answers({cell: "diverged"})[prediction] == "not known"
+
+
+def test_losses_of_collapsed_runs_are_compared_with_those_foretold_groups_too():
     assert answers(foretell=lambda vocabulary, decay: 9.11)["P9"] == "failed"
-    off = answers(foretell=lambda vocabulary, decay: 9.5 if decay == 0.03 else 9.0)
-    assert off["P9"] == "failed"  # four of sixteen
+    off = answers(foretell=lambda vocabulary, decay: 9.5 if decay in (0.01, 0.03) else 9.0)
+    assert off["P9"] == "failed"
+    of_groups = answers(foretell=lambda vocabulary, decay: 9.5 if decay == 0.1 else 9.0)
+    assert of_groups["P9"] == "held"  # two of some twenty
+
+
+def test_what_is_about_all_runs_waits_for_all():
+    found = answers(whole=False)
+    assert [name for name, answer in found.items() if answer == "not known"] == ["P9", "P10"]
 
 
 def test_an_early_warning_has_to_be_good_and_early():

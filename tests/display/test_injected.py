@@ -10,7 +10,13 @@ OWN = 'hidden: int = 0  # width\narms: str = "l2-0.0"\nseeds = "0"'
 
 @pytest.mark.parametrize(
     "cells",
-    [[], [OWN], [OWN, "import bitnet"], [OWN, "# Parameters\nhidden = 512\nseeds = '0,1'"]],
+    [
+        [],
+        [OWN],
+        [OWN, "import bitnet"],
+        [OWN, "# Parameters\nhidden = 512\nseeds = '0,1'"],
+        [OWN, "import bitnet", "# Parameters of my own\nmine = 3"],
+    ],
 )
 def test_known_parameters_and_notebooks_without_any_pass(cells):
     refuse_unknown(["", *cells])

@@ -39,6 +39,14 @@ def test_runs_are_read_back_to_six_digits(histories, tmp_path):
         assert new.manifest["identity"] == old.manifest["identity"]
 
 
+def test_a_run_that_diverged_before_its_first_evaluation_is_in_it(histories, tmp_path):
+    lost = replace(histories[1], status="diverged", measures=histories[1].measures[:0],
+                   health=histories[1].health[:0])  # fmt: skip
+    write_table([histories[0], lost], tmp_path / "table")
+    found = read_table(tmp_path / "table")
+    assert [len(run.measures) for run in found] == [3, 0]
+
+
 def test_what_runs_share_is_written_once(histories, tmp_path):
     write_table(histories, tmp_path / "table")
     text = (tmp_path / "table" / "facts.json").read_text()

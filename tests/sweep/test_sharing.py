@@ -8,7 +8,7 @@ import torch
 
 from bitnet import Plan, RunConfig
 from bitnet.runs.run import Stop
-from bitnet.runs.stage1 import SharedStage1, whole_stage1
+from bitnet.runs.stage1 import SharedStage1, stage1_name
 from bitnet.sweep.here import Here
 from bitnet.sweep.job import Outcome
 from bitnet.sweep.pool import Pool
@@ -44,13 +44,26 @@ def pool(function):
     return found
 
 
-@pytest.mark.parametrize("arm", ["l2-0.0", "l2-0.05", "l2-0.1", "l2-0.0+peak_lr=0.003"])
+LONG = "l2-0.05+peak_lr=0.003+beta1=0.8123+beta2=0.9512+label_smoothing=0.1234+clip_norm=0.987"
+
+
+@pytest.mark.parametrize("arm", ["l2-0.0", "l2-0.05", "l2-0.1", "l2-0.0+peak_lr=0.003", LONG])
 def test_runs_that_differ_in_stage_2_only_have_one_stage_1(arm):
-    other = f"{arm}+stage2_decay=0.03"
+    """Whatever the arms are called: a name has at most 100 letters."""
+
+    def name(arm, **named):
+        config = RunConfig(arm, **{"hidden": 64, "seed": 3} | named)
+        return stage1_name(config, "text", {"device": "cpu", "threads": 1})
+
+    other = {"base": "l2-0.1"}
+    for part in arm.split("+")[1:]:
+        field, _, value = part.partition("=")
+        other[field] = value
+    assert name(arm) == name(other)
+    assert len({name(arm), name(arm, seed=4), name(arm, order=1), name("adamw-0.0")}) == 4
     config = RunConfig(arm, hidden=64, seed=3)
-    assert whole_stage1(config) == whole_stage1(replace(config, arm=other))
-    assert whole_stage1(config) != whole_stage1(replace(config, seed=4))
-    assert whole_stage1(config) != whole_stage1(replace(config, arm="adamw-0.0"))
+    assert name(arm) != stage1_name(config, "text", {"device": "cpu", "threads": 2})
+    assert name(arm) != stage1_name(config, "other", {"device": "cpu", "threads": 1})
 
 
 def test_the_others_go_on_from_the_first_and_end_as_if_alone(alone, tmp_path):
@@ -111,9 +124,11 @@ def test_a_damaged_stage_1_is_passed_over(alone, tmp_path):
     train(second, lambda event: lines.append(event.get("line", "")))
     assert any("damaged checkpoint passed over" in line for line in lines)
     assert same(second, alone)
+    assert SharedStage1(tmp_path, NAME).kept  # anew, by the run that found it damaged
 
 
 FRESH, HALFWAY, BEYOND = Outcome("missing"), Outcome("interrupted", 10), Outcome("interrupted", 20)
+DIVERGED, DONE = Outcome("diverged", 10), Outcome("complete", STEPS)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +138,8 @@ FRESH, HALFWAY, BEYOND = Outcome("missing"), Outcome("interrupted", 10), Outcome
         ((FRESH, HALFWAY), (True, False)),  # the one that is furthest leads
         ((BEYOND, FRESH), None),  # it is past the switch, and has left nothing to take
         ((HALFWAY, HALFWAY), None),
+        ((DIVERGED, FRESH), None),  # nobody trains it any more, and nothing was kept
+        ((DONE, FRESH), None),
     ],
 )
 def test_who_waits_for_whom(tmp_path, found, waits):
@@ -146,6 +163,36 @@ def test_a_stage_1_that_is_kept_is_taken_at_once(tmp_path):
     (job,) = share(todo, [NAME], {todo[0].identity: FRESH})
     assert (job.stage1, job.waits) == (NAME, False)
     assert begins(job, FRESH) == STEPS // 2
+
+
+def test_a_job_whose_leader_is_not_among_those_handed_over_does_not_wait(alone, tmp_path):
+    _, other = shared_jobs(tmp_path, "l2-0.0", "l2-0.05")
+    ended = []
+    pool(train).run([other], lambda job, event: None, lambda *pair: ended.append(pair))
+    assert [reason for _, reason in ended] == [""]
+    assert same(other, alone)
+
+
+def test_a_stage_1_that_cannot_be_kept_fails_no_run(alone, tmp_path):
+    first, _ = shared_jobs(tmp_path, "l2-0.0", "l2-0.05")
+    (tmp_path / ".stage1").write_text("in its place")
+    lines = []
+    train(first, lambda event: lines.append(event.get("line", "")))
+    assert any("Stage 1 could not be kept" in line for line in lines)
+    assert same(first, alone)
+
+
+def test_it_is_forgotten_after_a_stop_in_stage_2_too(text, tmp_path):
+    """When all are past the switch, nobody is told to share any more."""
+    plan = Plan(16, 8, "l2-0.0,l2-0.05", "0", str(text), "cpu", tmp_path, "float32", scale="full")
+    runner = prepare(plan)
+    place = SharedStage1(tmp_path, runner.jobs[0].stage1)
+    place.folder.mkdir(parents=True)
+    later = prepare(plan)
+    later.jobs = [replace(job, stage1="", waits=False) for job in later.jobs]
+    later.engine = Here(1, "cpu", "float32")
+    later.run()
+    assert not place.folder.exists()
 
 
 def test_a_study_trains_it_once_and_then_forgets_it(text, tmp_path):
