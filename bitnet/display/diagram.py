@@ -37,6 +37,7 @@ def phase_diagram(
     doses = sorted(dose.decay.unique())
     rows = _rows(dose)
     figure, text = go.Figure(), MEASURES["val_loss"].text
+    places, said, doses_of = [], [], []
     for y, (_, cells) in enumerate(rows):
         for cell in cells.itertuples():
             x = doses.index(cell.decay)
@@ -44,11 +45,13 @@ def phase_diagram(
                 type="rect", x0=x - 0.48, x1=x + 0.48, y0=y - 0.46, y1=y + 0.46, line_width=0,
                 fillcolor=_COLOURS[cell.state], layer="below",
             )  # fmt: skip
-            figure.add_scatter(
-                x=[x], y=[y], mode="text", text=[f"{_said(cell.states)}<br>{text(cell.loss)}"],
-                textfont={"size": 11}, showlegend=False,
-                hovertemplate=f"decay {cell.decay:g}, peak rate {cell.rate:g}<extra></extra>",
-            )  # fmt: skip
+            places.append((x, y))
+            said.append(f"{_said(cell.states)}<br>{text(cell.loss)}")
+            doses_of.append(f"decay {cell.decay:g}, peak rate {cell.rate:g}")
+    figure.add_scatter(
+        x=[x for x, _ in places], y=[y for _, y in places], mode="text", text=said,
+        textfont={"size": 11}, hovertext=doses_of, hoverinfo="text", showlegend=False,
+    )  # fmt: skip
     if boundaries:
         coupled = [y for y, (kind, _) in enumerate(rows) if kind == "coupled"]
         for value, name in ((boundaries.gains, "collapsed"), (boundaries.dead, "dead")):

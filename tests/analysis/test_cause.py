@@ -15,7 +15,7 @@ from bitnet.analysis.cause import (
     planned,
     warnings,
 )
-from bitnet.analysis.dose import DOSES, cells
+from bitnet.analysis.dose import DOSES, cells, score
 from bitnet.analysis.predictions import RATES
 from bitnet.evaluation.diversity import DOWN
 from bitnet.recipes import GROUPS
@@ -121,7 +121,10 @@ def test_every_sentence_of_the_page_follows_from_the_table(table):
     assert coupled.loss[coupled.index > 0].min() > coupled.loss[0]
     assert f"From 0.0001 to 0.1 the loss is {ends(decoupled.loss)}, and every run is" in page
     assert decoupled.index.tolist() == list(DOSES[1:])
-    assert set(decoupled.state) == {"diverse"}
+    assert set(table[table.kind == "decoupled"].state) == {"diverse"}
+    full = chosen(table, kind="coupled", quantized=False).set_index("decay").state
+    assert full.isin(DOWN).tolist() == [decay >= 0.01 for decay in DOSES]
+    assert full[0.1] == "collapsed"
     for rate in RATES:
         down = chosen(table, kind="coupled", rate=rate).set_index("decay").state.isin(DOWN)
         assert down.index.tolist() == list(DOSES)
@@ -133,10 +136,17 @@ def test_every_sentence_of_the_page_follows_from_the_table(table):
     assert groups[others].tolist() == ["collapsed"] * 3
 
 
+def test_the_score_on_the_page_is_that_of_its_own_table(committed):
+    page = " ".join((TABLE.parent / "CAUSE.md").read_text().split())
+    found = score(cells(committed, Forecast().predict)).set_index("block").loc["dose"]
+    said = f"it calls {found.predictor} of {found.cells} cells right, and the best two thresholds"
+    assert f"{said} {found['best thresholds']}." in page
+
+
 def test_what_is_foretold_of_the_loss_is_what_the_page_says(table):
     page = " ".join((TABLE.parent / "CAUSE.md").read_text().split())
     runs = chosen(table, kind="coupled", rate=None)
     of_loss = {decay: ends(runs[runs.decay == decay].loss) for decay in (0.01, 0.03)}
     foretold = {decay: f"{Forecast().foretell(4096, decay):.2f}" for decay in (0.01, 0.03)}
-    assert f"have {foretold[0.01]} nats at 0.01, and the runs have {of_loss[0.01]};" in page
+    assert f"have {foretold[0.01]} nats at 0.01, and the ternary runs have {of_loss[0.01]};" in page
     assert f"at 0.03 it would have {foretold[0.03]}, and they have {of_loss[0.03]}." in page

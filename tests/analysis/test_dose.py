@@ -94,7 +94,8 @@ def test_the_score_counts_cells_by_block():
 
 def test_the_diagram_has_a_cell_for_each_dose_and_rate_and_the_predicted_lines():
     figure = phase_diagram(cells(RUNS, predict), BOUNDARIES)
-    said = [trace.text[0] for trace in figure.data]
+    (cells_of,) = figure.data
+    said = list(cells_of.text)
     assert len(said) == 10
     assert said.count("dead<br>10.82") == 3
     assert "diverse<br>5.50" in said
