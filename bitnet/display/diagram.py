@@ -18,7 +18,8 @@ __all__ = ["phase_diagram"]
 _COLOURS = STATE_COLOURS | {"up": "#C2E1E0", "undecided": "#FFFFFF", "diverged": "#F3B8B8"}
 _ROW = 46  # pixels
 _AXIS = (
-    "weight decay, the same in both stages (in a cell: state and held-out loss at the end, nats)"
+    "weight decay, the same in both stages<br>"
+    "<sup>in a cell: state and held-out loss at the end, nats</sup>"
 )
 
 
@@ -60,7 +61,7 @@ def phase_diagram(
     names = [cells.name.iloc[0] for _, cells in rows]
     figure.update_layout(
         height=_ROW * len(rows) + 150,
-        margin={"l": 250 if not dose.quantized.all() else 200},
+        margin={"l": 200 if dose.quantized.all() else 250, "b": 80},
         hovermode="closest",
     )
     figure.update_xaxes(
