@@ -22,6 +22,8 @@ from bitnet.__main__ import COMMANDS as OF_THE_PACKAGE
 from bitnet.__main__ import _parser
 from bitnet.analysis.assessment import FAILS_BAR, LAST_QUARTER, WORKS_BAR
 from bitnet.analysis.baselines import BASELINES, FILE, in_bits
+from bitnet.analysis.cause import TABLE
+from bitnet.analysis.dose import cells
 from bitnet.analysis.markdown import quote
 from bitnet.analysis.results import load_plan, load_results
 from bitnet.analysis.summary import measures_table
@@ -42,8 +44,10 @@ from bitnet.evaluation.passages import (
 )
 from bitnet.evaluation.repetition import LONGEST_PERIOD, TAIL, ends_in_loop, seq_rep_n
 from bitnet.quant import MIN_SCALE
+from bitnet.recipes import GROUPS
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import FORMAT, VOCABULARY_FILE
+from bitnet.runs.table import read_table
 from bitnet.runs.trained import load
 from bitnet.scales import FULL, MINIATURE, SCALES
 
@@ -598,6 +602,24 @@ def of_readme(r: Runs, table_loss: float) -> list[str]:
     ]
 
 
+def of_the_second_plan() -> tuple[str, str]:
+    """The coefficients from which a ternary network is collapsed, and dead, whatever the rate."""
+    table = cells(read_table(TABLE), lambda history: "")
+    dose = table[(table.block == "dose") & (table.kind == "coupled") & table.quantized]
+    first = {
+        state: one(
+            [f"{rows[rows.state == state].decay.min():g}" for _, rows in dose.groupby("rate")]
+        )
+        for state in ("collapsed", "dead")
+    }
+    assert set(dose.state[dose.decay < float(first["collapsed"])]) == {"learning", "diverse"}
+    alone = table[table.decayed.isin(GROUPS)]
+    assert one(alone.decay) == float(first["dead"])
+    assert len(alone) == len(GROUPS)
+    assert not alone.state.isin(diversity.DOWN).any()
+    return first["collapsed"], first["dead"]
+
+
 def thousands(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
@@ -615,7 +637,9 @@ def test_the_numbers_of_the_readme(runs, pair_table_loss):
     page = " ".join(LINK.sub(r"[\1]", README.read_text()).split())
     said = page.partition("## The answer")[2].partition("![Distinct tokens")[0]
     assert said
-    for text in of_readme(runs, pair_table_loss):
+    collapses, kills = of_the_second_plan()
+    second = [f"[{collapses} collapses and {kills} kills]", f"{kills} on one group alone does not"]
+    for text in [*of_readme(runs, pair_table_loss), *second]:
         assert text in page
         said = said.replace(text, " ")
     # What is left of the answer has no measured number, nor a count of tokens or steps.
@@ -835,6 +859,8 @@ def test_the_numbers_of_the_results(runs, pair_table_loss):
     parts = (of_the_arms, of_the_lead, of_the_seeds, of_the_size, of_the_cause, of_the_oddities)
     texts = of_the_references(runs, pair_table_loss)
     texts += [text for part in parts for text in part(runs)]
+    collapses, kills = of_the_second_plan()
+    texts.append(f"finds collapse from {collapses} on and death at {kills}, with one coefficient")
     page = " ".join(GENERATED.sub("", RESULTS.read_text()).split())
     for text in texts:
         assert text in page

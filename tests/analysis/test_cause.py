@@ -23,6 +23,8 @@ from bitnet.runs.table import read_table
 from tests.support.histories import DEAD, HEALTHY, MINIATURE, history
 from tests.support.runs import record, writer_in
 
+AS_PLANNED = {"kind": "cpu", "precision": "float32", "threads": 1}
+
 
 class Known(Forecast):
     """Boundaries that need no text."""
@@ -47,7 +49,8 @@ def test_finished_runs_of_the_plan_join_the_table_once(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "planned", lambda: tuple(wanted))
     for run, last in zip(wanted, (8, 4, 8), strict=True):  # the second is cut short
         folder = tmp_path / "runs" / f"{run.name}-{'0' * 10}"
-        with writer_in(folder, {"identity": folder.name}, config=run) as writer:
+        facts = {"identity": folder.name, "device": AS_PLANNED}
+        with writer_in(folder, facts, config=run) as writer:
             for step in (1, 4, 8)[: 3 if last == 8 else 2]:
                 writer(record(step))
     table = tmp_path / "table"
@@ -60,6 +63,17 @@ def test_finished_runs_of_the_plan_join_the_table_once(tmp_path, monkeypatch):
     assert len(read_table(table)) == 2
 
 
+@pytest.mark.parametrize("other", [{"kind": "cuda"}, {"precision": "bfloat16"}, {"threads": 2}])
+def test_a_run_that_was_trained_otherwise_does_not_join(tmp_path, monkeypatch, other):
+    (run, *_) = (replace(run, steps=8) for run in planned()[:1])
+    monkeypatch.setattr(module, "planned", lambda: (run,))
+    facts = {"identity": "x", "device": AS_PLANNED | other}
+    with writer_in(tmp_path / "runs" / f"{run.name}-{'0' * 10}", facts, config=run) as writer:
+        for step in (1, 8):
+            writer(record(step))
+    assert collect_table(tmp_path / "runs", tmp_path / "table") == []
+
+
 def test_the_further_pairs_are_those_of_cells_at_a_boundary():
     ends = {"l2-0.0+decay=0.03": HEALTHY, "l2-0.1": DEAD, "adamw-0.0+decay=0.1": HEALTHY}
     runs = [history(arm, stage1=end, stage2=end, **MINIATURE) for arm, end in ends.items()]
@@ -70,7 +84,8 @@ def test_the_further_pairs_are_those_of_cells_at_a_boundary():
 
 
 def test_without_runs_to_judge_it_by_there_is_no_early_warning():
-    assert len(warnings([history("l2-0.1", stage1=DEAD, stage2=DEAD, **MINIATURE)])) == 0
+    short = history("l2-0.1", stage1=DEAD, stage2=DEAD, status="stopped", **MINIATURE)
+    assert len(warnings([short])) == 0
 
 
 @pytest.fixture(scope="module")
