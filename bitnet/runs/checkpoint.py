@@ -12,6 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
+from bitnet.runs.history import seal
+
 __all__ = [
     "Cadence",
     "Checkpoint",
@@ -66,7 +68,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     digest = write_tensors(tensors, checkpoint.tensors)
     known = {"step": checkpoint.step, "tensors": digest, "rows": list(checkpoint.rows)}
     partial = tensors.with_suffix(".tmp")
-    partial.write_text(json.dumps({"sha256": _seal(known), **known}))
+    partial.write_text(json.dumps({"sha256": seal(known), **known}))
     put_in_place(partial, facts)
     for step in saved_steps(folder)[:-KEPT]:
         for path in _paths(folder, step):
@@ -93,9 +95,8 @@ def latest(folder: Path, log: Callable[[str], None] = print) -> Checkpoint | Non
         try:
             facts = json.loads(facts_path.read_text())
             content = tensors.read_bytes()
-            seal = facts.pop("sha256")
             whole = hashlib.sha256(content).hexdigest() == facts["tensors"]
-            if not whole or _seal(facts) != seal or facts["step"] != step:
+            if not whole or seal(facts) != facts["sha256"] or facts["step"] != step:
                 raise ValueError("its checksum does not match")
             return Checkpoint(int(facts["step"]), load(content), facts["rows"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
@@ -132,10 +133,6 @@ def put_in_place(partial: Path, path: Path) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-def _seal(facts: dict[str, object]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

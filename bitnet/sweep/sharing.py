@@ -7,7 +7,7 @@ from bitnet.runs.stage1 import SharedStage1
 from bitnet.schedule import stage_boundary
 from bitnet.sweep.job import FINISHED, Event, Job, Outcome
 
-__all__ = ["begins", "share", "shared", "switched"]
+__all__ = ["begins", "share", "switched"]
 
 
 def share(jobs: Sequence[Job], names: Sequence[str], found: Mapping[str, Outcome]) -> list[Job]:
@@ -36,15 +36,10 @@ def share(jobs: Sequence[Job], names: Sequence[str], found: Mapping[str, Outcome
     return result
 
 
-def shared(job: Job) -> SharedStage1 | None:
-    """Where a job finds the Stage 1 that it shares, if it does."""
-    return SharedStage1(job.runs_dir, job.stage1) if job.stage1 else None
-
-
 def begins(job: Job, found: Outcome) -> int:
     """The update after which the worker of a job begins."""
-    place = shared(job)
-    takes = place and found.step == 0 and (job.waits or place.kept)
+    fresh = bool(job.stage1) and found.step == 0
+    takes = fresh and (job.waits or SharedStage1(job.runs_dir, job.stage1).kept)
     return _switch(job) if takes else found.step
 
 
