@@ -193,15 +193,12 @@ class RunConfig:
         The corpus counts by its content, not by its name, and the arm by its recipe. What changes
         rounding only does not count. On a CPU every run is strict.
         """
-        recipe = self.recipe.to_dict()
-        if recipe["decayed"] == "all":
-            del recipe["decayed"]  # younger than the first runs, whose names stay as they were
         config = self.to_dict()
         for field in filter(self._is_default, _YOUNGER):
             del config[field]
         facts = config | {
             "corpus": corpus_fingerprint,
-            "recipe": recipe,
+            "recipe": self.recipe.facts(),
             "recipe_version": RECIPE_VERSION,
             "device": device,
             "precision": precision,

@@ -1,6 +1,7 @@
 """Learning rate, weight decay and the steps that matter, as functions of the update t = 1..T."""
 
 __all__ = [
+    "SCHEDULES",
     "evaluation_steps",
     "learning_rate",
     "milestones",
@@ -9,6 +10,7 @@ __all__ = [
     "weight_decay",
 ]
 
+SCHEDULES = ("two-stage", "linear")
 MAX_WARMUP = 375
 EVALUATIONS = 20  # evenly spaced ones, when no cadence is asked for
 
@@ -23,15 +25,18 @@ def stage_boundary(total: int) -> int:
     return total // 2
 
 
-def learning_rate(step: int, total: int, peak: float) -> float:
-    """The brief's two-stage schedule, continuous over the whole run.
+def learning_rate(step: int, total: int, peak: float, schedule: str = "two-stage") -> float:
+    """The rate of update `step`: peak * t / w during warm-up, then down, over the whole run.
 
-    peak * t / w during warm-up, then linear from peak to 2/3 peak at the boundary, then linear to
-    peak / 1000 at T. Source: BitNet b1.58 training tips, section 2.
+    "two-stage", the brief's, is continuous: linear from peak to 2/3 peak at the boundary, then
+    linear to peak / 1000 at T (BitNet b1.58 training tips, section 2). "linear" is linear from peak
+    to zero behind the last update (Bergsma et al. 2025).
     """
     warmup, boundary = warmup_steps(total), stage_boundary(total)
     if step < warmup:
         return peak * step / warmup
+    if schedule == "linear":
+        return _between(step, warmup, total + 1, peak, 0.0)
     middle, last = peak * 2 / 3, peak / 1000
     if step <= boundary:
         return _between(step, warmup, boundary, peak, middle)

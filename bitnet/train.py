@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from bitnet.batches import Batches
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
 from bitnet.recipes import Recipe
@@ -14,10 +15,11 @@ from bitnet.runtime.backend import Backend, choose
 from bitnet.runtime.cpu import eager_optimizer, start_threads
 from bitnet.runtime.cuda_graph import StepGraph
 from bitnet.runtime.kernels import linear_cross_entropy
-from bitnet.schedule import evaluation_steps, learning_rate, weight_decay
+from bitnet.schedule import evaluation_steps
 from bitnet.transformer import BitNetModel, parameter_groups
+from bitnet.unlikelihood import penalised, unlikelihood
 
-__all__ = ["Evaluator", "Trainer", "batch", "clip_scale", "initial_model", "make_optimizer"]
+__all__ = ["Evaluator", "Trainer", "clip_scale", "initial_model", "make_optimizer"]
 
 REPORT_EVERY = 10  # updates between records; each costs one wait for the device
 
@@ -37,24 +39,12 @@ class Evaluator(Protocol):
     def restore(self, tensors: Mapping[str, Tensor]) -> None: ...
 
 
-def batch(stream: Tensor, step: int, batch_size: int, length: int) -> Tensor:
-    """The t-th consecutive piece of `stream` [N], t = 1, 2, ..., as [batch_size, length].
-
-    The end of the stream wraps around.
-    """
-    size = batch_size * length
-    start = (step - 1) * size % len(stream)
-    if start + size <= len(stream):
-        return stream[start : start + size].view(batch_size, length)
-    positions = torch.arange(start, start + size, device=stream.device) % len(stream)
-    return stream[positions].view(batch_size, length)
-
-
 def initial_model(config: RunConfig, vocab_size: int) -> BitNetModel:
     """The model before its first update: the same weights for every arm of a seed, everywhere.
 
     Those that torch's own initialisation gives after `torch.manual_seed`, but from a generator of
-    their own: from that of the process other threads draw too.
+    their own: from that of the process other threads draw too. Where an arm has an
+    `embedding_std`, embedding and head are drawn after all others, with that standard deviation.
     """
     with torch.random.fork_rng(devices=[]):  # what is drawn here is drawn again below
         model = BitNetModel(config.model(vocab_size))
@@ -66,6 +56,9 @@ def initial_model(config: RunConfig, vocab_size: int) -> BitNetModel:
             nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)
         elif isinstance(module, nn.RMSNorm):
             nn.init.ones_(module.weight)
+    if std := config.recipe.embedding_std:
+        for end in (model.token_embeddings, model.lm_head):
+            nn.init.normal_(end.weight, std=std, generator=generator)
     return model
 
 
@@ -120,8 +113,8 @@ class Trainer:
         self.backend = backend or choose()
         self.evaluate = evaluate
         device = self.backend.device
-        self.stream = corpus.ordered(config.order).to(device)
-        self.ids = batch(self.stream, 1, config.batch_size, config.sequence_length).clone()
+        self.batches = Batches(config, corpus.ordered(config.order).to(device))
+        self.ids = self.batches(1).clone()
         self.model = initial_model(config, corpus.vocab_size).to(device)
         self.optimizer = make_optimizer(self.model, self.recipe)
         self.no_inf = torch.zeros((), device=device)  # a fused optimizer wants it beside a scale
@@ -142,34 +135,34 @@ class Trainer:
                     raise Diverged(f"the loss of step {step} is {loss.item()}")
                 if not reported:
                     continue
-                lr, wd = self.rates(step)
+                lr, wd = self.recipe.rates(step, self.config.steps)
                 found: tuple = ()
                 if self.evaluate and step in self.evaluations:
                     found = self.evaluate(self.model, wd)
             yield Record(step, loss.item(), lr, wd, *found)
 
-    def rates(self, step: int) -> tuple[float, float]:
-        """Learning rate and weight decay of update `step`."""
-        recipe, total = self.recipe, self.config.steps
-        lr = learning_rate(step, total, recipe.peak_lr)
-        return lr, weight_decay(step, total, recipe.stage1_decay, recipe.stage2_decay)
-
     def update(self, step: int) -> Tensor:
         """Update number `step`; the loss before it, still on the device."""
-        lr, wd = self.rates(step)
+        lr, wd = self.recipe.rates(step, self.config.steps)
         self.optimizer.param_groups[0]["weight_decay"] = wd  # of the weights that decay at all
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(lr)
             else:
                 group["lr"] = lr
-        piece = batch(self.stream, step, self.config.batch_size, self.config.sequence_length)
-        self.ids.copy_(piece)
+        self.ids.copy_(self.batches(step))
+        if self.recipe.unlikelihood and penalised(step, self.config.steps):
+            return self.compute(self.recipe.unlikelihood)
         return self.graph(self.compute, baked=wd) if self.graph else self.compute()
 
-    def compute(self) -> Tensor:
-        """One update on the tokens in `ids`; nothing in it waits for the device."""
-        self.optimizer.zero_grad(set_to_none=True)
+    def compute(self, unlikely: float = 0.0) -> Tensor:
+        """One update on the tokens in `ids`; the loss before it, without any penalty.
+
+        Nothing in it waits for the device but the continuations that `unlikely`, the weight of the
+        penalty on repeats, asks for. Such an update is never captured.
+        """
+        # A captured update writes into gradients of its own, which have to stay where they are.
+        self.optimizer.zero_grad(set_to_none=not unlikely)
         features = self.model.features(self.ids)[:, :-1].flatten(0, 1)
         loss = linear_cross_entropy(
             features,
@@ -179,6 +172,8 @@ class Trainer:
             self.backend.head_dtype,
         )
         loss.backward()
+        if unlikely:
+            (unlikely * unlikelihood(self.model, self.ids)).backward()
         # What a GradScaler hands to a fused optimizer, which then divides the gradients as it reads
         # them. These attributes are torch's own, but `clip_grad_norm_` costs a pass over all
         # gradients more: 9 % of an update at hidden 256, in turns (LOG.md).

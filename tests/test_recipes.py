@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bitnet import ARMS, ParameterError, Plan, Recipe, RunConfig
-from bitnet.recipes import DECAYED, LONGEST_NAME, arm_name, arm_names, decay_grid, recipe
+from bitnet.recipes import DECAYED, LONGEST_NAME, WINDOWS, arm_name, arm_names, decay_grid, recipe
+from bitnet.schedule import SCHEDULES
 
 DECAYS = (0.0, 0.001, 0.01, 0.05, 0.1)
 
@@ -149,6 +150,10 @@ OVERRIDES = {
     "label_smoothing": st.floats(0, 0.999),
     "quantize": st.booleans(),
     "decayed": st.sampled_from(list(DECAYED)),
+    "schedule": st.sampled_from(SCHEDULES),
+    "windows": st.sampled_from(WINDOWS),
+    "embedding_std": st.floats(0, 10),
+    "unlikelihood": st.floats(0, 1000),
 }
 some_overrides = st.sets(st.sampled_from(sorted(OVERRIDES)), max_size=3).flatmap(
     lambda names: st.fixed_dictionaries({name: OVERRIDES[name] for name in names})

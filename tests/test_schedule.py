@@ -75,3 +75,13 @@ def test_evaluations_include_the_first_step_and_every_milestone(total, every):
     assert steps == tuple(sorted(set(steps)))
     assert steps[0] >= 1
     assert steps[-1] == total
+
+
+@pytest.mark.parametrize("total", [8, 3000, 20_000])
+def test_the_linear_schedule_ends_at_zero(total):
+    warmup, peak = warmup_steps(total), 3e-3
+    rates = [learning_rate(t, total, peak, "linear") for t in range(1, total + 2)]
+    assert rates[warmup - 1] == pytest.approx(peak) == max(rates)
+    assert rates[-1] == 0 < rates[-2]
+    falls = [a - b for a, b in zip(rates[warmup - 1 :], rates[warmup:], strict=False)]
+    assert falls == pytest.approx([peak / (total + 1 - warmup)] * len(falls))

@@ -7,10 +7,11 @@ import torch
 
 from benchmarks import reference
 from bitnet import Probe, RunConfig, Trainer, measure
+from bitnet.batches import Batches
 from bitnet.evaluation.evaluate import Evaluation
 from bitnet.runtime.backend import choose
 from bitnet.runtime.kernels import linear_cross_entropy
-from bitnet.train import batch, clip_scale, initial_model, make_optimizer
+from bitnet.train import clip_scale, initial_model, make_optimizer
 from bitnet.transformer import BitNetModel
 
 CPU = choose("cpu", precision="float32")
@@ -158,11 +159,18 @@ def test_decay_of_the_blocks_spares_embedding_and_head(corpus):
     assert equal == {"token_embeddings.weight", "lm_head.weight"}
 
 
-def test_batches_are_consecutive_and_wrap_around():
-    stream = torch.arange(10)
-    assert batch(stream, 1, 2, 3).tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert batch(stream, 2, 2, 3).tolist() == [[6, 7, 8], [9, 0, 1]]
-    assert batch(stream, 3, 2, 3).tolist() == [[2, 3, 4], [5, 6, 7]]
+def test_the_penalty_on_repeats_begins_late_and_is_no_part_of_the_loss(corpus, monkeypatch):
+    monkeypatch.setattr("bitnet.train.unlikelihood", lambda model, ids: model.lm_head.weight.sum())
+    sizes = SMALL | {"steps": 16}
+    plain = Trainer(RunConfig("adamw-0.0", **sizes), corpus, CPU)
+    penalised = Trainer(RunConfig("adamw-0.0+unlikelihood=10.0", **sizes), corpus, CPU)
+    for step in range(1, 17):
+        losses = [trainer.update(step).item() for trainer in (plain, penalised)]
+        weights = [trainer.weights() for trainer in (plain, penalised)]
+        same = all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+        # The first is update 14: its loss is that of the text, before it changes the weights.
+        assert same is (step < 14)
+        assert (losses[0] == losses[1]) is (step < 15)
 
 
 def test_the_clip_scale_is_that_of_clip_grad_norm():
@@ -184,7 +192,7 @@ def test_gradients_are_clipped_as_by_clip_grad_norm(corpus, clip):
     config = RunConfig({"base": "adamw-0.0", "clip_norm": clip}, **SMALL)
     trainer, plain = (Trainer(config, corpus, CPU) for _ in range(2))
     trainer.update(1)
-    ids = batch(corpus.train, 1, config.batch_size, config.sequence_length)
+    ids = Batches(config, corpus.train)(1)
     features = plain.model.features(ids)[:, :-1].flatten(0, 1)
     linear_cross_entropy(features, plain.model.lm_head.weight, ids[:, 1:].flatten()).backward()
     unclipped = [p.grad.clone() for p in plain.model.parameters()]
@@ -194,6 +202,17 @@ def test_gradients_are_clipped_as_by_clip_grad_norm(corpus, clip):
         torch.testing.assert_close(ours.grad, theirs.grad)
     changed = [not torch.equal(p.grad, u) for (p, _), u in zip(pairs, unclipped, strict=True)]
     assert all(changed) if clip < 100 else not any(changed)
+
+
+def test_only_embedding_and_head_start_otherwise_with_a_standard_deviation_of_their_own():
+    arm = {"base": "adamw-0.0", "embedding_std": 0.02}
+    plain, small = (initial_model(RunConfig(a, **SMALL), 500) for a in ("adamw-0.0", arm))
+    ends = {"token_embeddings.weight", "lm_head.weight"}
+    for name, value in plain.state_dict().items():
+        other = small.state_dict()[name]
+        assert torch.equal(value, other) is (name not in ends)
+        if name in ends:
+            assert other.std().item() == pytest.approx(0.02, rel=0.05)
 
 
 def test_arms_of_a_seed_start_from_the_same_weights_and_seeds_differ():

@@ -13,11 +13,12 @@ from math import inf
 import torch
 from torch import Tensor
 
+from bitnet.batches import Batches
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
 from bitnet.recipes import Recipe
 from bitnet.runtime.kernels import linear_cross_entropy
-from bitnet.train import batch, clip_scale, initial_model
+from bitnet.train import clip_scale, initial_model
 from bitnet.transformer import parameter_groups
 
 __all__ = ["Boundaries", "context_free", "dead_from", "gains_shrink_from", "predicted_state"]
@@ -67,9 +68,10 @@ def gains_shrink_from(config: RunConfig, corpus: Corpus) -> float:
     about its learning rate in each update.
     """
     model = initial_model(config, corpus.vocab_size)
-    stream, squares, gains = corpus.ordered(config.order), 0.0, parameter_groups(model)["norm"]
+    batches = Batches(config, corpus.ordered(config.order))
+    squares, gains = 0.0, parameter_groups(model)["norm"]
     for t in range(1, BATCHES + 1):
-        ids = batch(stream, t, config.batch_size, config.sequence_length)
+        ids = batches(t)
         model.zero_grad()
         features = model.features(ids)[:, :-1].flatten(0, 1)
         linear_cross_entropy(features, model.lm_head.weight, ids[:, 1:].flatten()).backward()

@@ -11,7 +11,6 @@ from bitnet.data import Corpus
 from bitnet.linear import BitLinear
 from bitnet.recipes import Recipe
 from bitnet.runs.history import History
-from bitnet.schedule import learning_rate, weight_decay
 from bitnet.train import initial_model
 
 __all__ = ["block_table", "death_step", "death_table", "faded", "predicted_row_norms", "shrunken"]
@@ -31,7 +30,7 @@ def faded(weight: Tensor, recipe: Recipe, total: int, step: int, gradient: float
     weight that has arrived is taken to stay at zero; in truth Adam lags behind near zero and leaves
     it within about one learning rate.
     """
-    rates = [_rates(t, total, recipe) for t in range(1, step + 1)]
+    rates = [recipe.rates(t, total) for t in range(1, step + 1)]
     if recipe.optimizer == "adamw":
         return weight * math.prod(1 - lr * wd for lr, wd in rates)
     if not gradient:
@@ -55,7 +54,7 @@ def death_step(size: float, recipe: Recipe, total: int) -> int | None:
         return None
     left = size
     for t in range(1, total + 1):
-        lr, wd = _rates(t, total, recipe)
+        lr, wd = recipe.rates(t, total)
         left -= lr if wd > 0 else 0.0
         if left <= 0:
             return t
@@ -137,8 +136,3 @@ def block_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
 
 def _dense(total: int) -> range:
     return range(1, total + 1, max(1, total // 100))
-
-
-def _rates(step: int, total: int, recipe: Recipe) -> tuple[float, float]:
-    lr = learning_rate(step, total, recipe.peak_lr)
-    return lr, weight_decay(step, total, recipe.stage1_decay, recipe.stage2_decay)
