@@ -114,6 +114,10 @@ class Recipe:
 _L2 = Recipe()
 _L2_STAGE1 = replace(_L2, stage2_decay=0.1)
 _ADAMW = replace(_L2, optimizer="adamw")
+_RECOMMENDED = replace(
+    _ADAMW, stage2_decay=0.1, peak_lr=3e-3, decayed="all-but-norm", schedule="linear",
+    windows="shuffled", embedding_std=0.02, unlikelihood=4.0,
+)  # fmt: skip
 
 ARMS: dict[str, Recipe] = {
     "l2-0.05": replace(_L2, stage2_decay=0.05),  # the broken setting
@@ -128,6 +132,8 @@ ARMS: dict[str, Recipe] = {
     "fp-l2-0.0": replace(_L2, quantize=False),
     "fp-adamw-0.0": replace(_ADAMW, quantize=False),
     "l2-blocks-0.0": replace(_L2, decayed="blocks"),  # coupled decay kept off embedding and head
+    "recommended": _RECOMMENDED,  # for use; results/PLAN-CURE.md
+    "fp-recommended": replace(_RECOMMENDED, quantize=False),
 }
 
 # What an override may name: the fields of a recipe, and `decay` for both stages at once.

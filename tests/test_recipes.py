@@ -1,6 +1,6 @@
 """The table of arms, overrides of them, and the names that these get."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import assume, given
@@ -39,8 +39,20 @@ def test_the_arms_are_those_of_the_study():
         "fp-l2-0.0": ("adam", 0.1, 0.0, 1.5e-3, 0.0, 1.0, False),
         "fp-adamw-0.0": ("adamw", 0.1, 0.0, 1.5e-3, 0.0, 1.0, False),
         "l2-blocks-0.0": ("adam", 0.1, 0.0, 1.5e-3, 0.0, 1.0, True),
+        "recommended": ("adamw", 0.1, 0.1, 3e-3, 0.0, 1.0, True),
+        "fp-recommended": ("adamw", 0.1, 0.1, 3e-3, 0.0, 1.0, False),
     }
-    assert [name for name, r in ARMS.items() if r.decayed != "all"] == ["l2-blocks-0.0"]
+    others = ("decayed", "schedule", "windows", "embedding_std", "unlikelihood")
+    plain, recommended = [Recipe().to_dict()[name] for name in others], recipe("recommended")
+    for name, r in ARMS.items():
+        found = [r.to_dict()[other] for other in others]
+        if name == "l2-blocks-0.0":
+            assert found == ["blocks", *plain[1:]]
+        elif name.endswith("recommended"):
+            assert found == ["all-but-norm", "linear", "shuffled", 0.02, 4.0]
+            assert r == replace(recommended, quantize=r.quantize)
+        else:
+            assert found == plain
     assert {(r.beta1, r.beta2, r.eps) for r in ARMS.values()} == {(0.9, 0.95, 1e-8)}
 
 

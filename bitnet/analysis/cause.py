@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 
 from bitnet.analysis.boundary import Boundaries, context_free
-from bitnet.analysis.dose import DIVERGED, best_thresholds, block_of, boundary_cells, cells, score
+from bitnet.analysis.collection import runs_of
+from bitnet.analysis.dose import best_thresholds, block_of, boundary_cells, cells, score
 from bitnet.analysis.early import Alarm, alarms, judged
 from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.predictions import MIDDLE, predictions
@@ -19,9 +18,7 @@ from bitnet.analysis.results import CHECKOUT
 from bitnet.config import RunConfig
 from bitnet.data import Corpus, load_corpus
 from bitnet.evaluation.measures import MEASURES
-from bitnet.runs.grid import Grid
-from bitnet.runs.history import History, HistoryError
-from bitnet.runs.table import read_table, write_table
+from bitnet.runs.history import History
 
 __all__ = [
     "PLAN",
@@ -29,7 +26,6 @@ __all__ = [
     "Forecast",
     "answers",
     "cause",
-    "collect_table",
     "further_pairs",
     "planned",
 ]
@@ -41,44 +37,7 @@ TABLE = CHECKOUT / "results" / "plan-2"
 
 def planned() -> tuple[RunConfig, ...]:
     """The runs of the second plan, with the further pairs as far as they are listed."""
-    return tuple(run for path in (PLAN, PAIRS) if path.exists() for run in Grid.load(path).runs)
-
-
-def collect_table(runs_dir: str | Path, folder: str | Path = TABLE) -> list[str]:
-    """Add the plan's finished runs of `runs_dir` to the table; the names of the new ones.
-
-    What stands in the table stays as it is.
-    """
-    there = {history.config: history for history in _table(folder)}
-    new = {}
-    for run in planned():
-        for path in sorted(Path(runs_dir).glob(f"{run.name}-*/manifest.json")):
-            history = History.load(path.parent)
-            finished = history.complete or history.status == DIVERGED
-            if history.config == run and run not in there and finished and _as_planned(history):
-                if run in new:
-                    raise HistoryError(f"{path.parent}: a second run of {run.label()}")
-                new[run] = history
-    if new:
-        found = there | new
-        write_table([found[run] for run in planned() if run in found], folder)
-    return [str(history.manifest["identity"]) for history in new.values()]
-
-
-def _as_planned(history: History) -> bool:
-    """Whether it was trained as the plan says: on a CPU, in float32, by one thread."""
-    device: Any = history.manifest.get("device") or {}
-    found = tuple(device.get(name) for name in ("kind", "precision", "threads"))
-    return found == ("cpu", "float32", 1)
-
-
-def _table(folder: str | Path) -> list[History]:
-    try:
-        return read_table(folder)
-    except HistoryError:
-        if Path(folder).exists():
-            raise
-        return []
+    return runs_of((PLAN, PAIRS))
 
 
 class Forecast:

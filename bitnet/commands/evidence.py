@@ -6,7 +6,11 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from bitnet.analysis.cause import TABLE, Forecast, cause, collect_table
+from bitnet.analysis import cause as second_plan
+from bitnet.analysis import cure as third_plan
+from bitnet.analysis.cause import Forecast, cause
+from bitnet.analysis.collection import add_runs, table_of
+from bitnet.analysis.cure import add_passages, cure, passages_of
 from bitnet.analysis.dose import cells
 from bitnet.analysis.markdown import quote
 from bitnet.analysis.phenomena import DECOUPLED
@@ -19,7 +23,7 @@ from bitnet.display.theme import can_draw, picture
 from bitnet.display.verify import hero_figure
 from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History, default_runs_dir
-from bitnet.runs.table import read_table
+from bitnet.runs.trained import load
 from bitnet.scales import FULL, MINIATURE, SCALES, scale_of
 
 
@@ -47,16 +51,19 @@ def command(options: argparse.Namespace) -> int:
         for name in collect(plan, options.runs_dir, folder, _is_to_write):
             print(f"new: {scale.results}/{name}")
         found[scale.name] = (plan, survey(plan, CHECKOUT / scale.results)[0])
-    for name in collect_table(options.runs_dir or default_runs_dir()):
-        print(f"new: results/plan-2: {name}")
+    runs_dir = options.runs_dir or default_runs_dir()
+    for history in add_runs(second_plan.planned(), runs_dir, second_plan.TABLE):
+        print(f"new: results/plan-2: {history.manifest['identity']}")
+    _add_cured(runs_dir)
     full, miniature = found[FULL.name], found[MINIATURE.name]
-    second, forecast = read_table(TABLE), Forecast()
+    second, forecast = table_of(second_plan.TABLE), Forecast()
     alike = faithfulness(miniature[1], full[1])
     for document, text in (
         ("README.md", headline(*full)),
         ("results/README.md", summary(*full)),
         ("results/MINIATURE.md", f"{alike}\n\n{summary(*miniature)}"),
         ("results/CAUSE.md", cause(second, forecast)),
+        ("results/CURE.md", cure(table_of(third_plan.TABLE), passages_of())),
     ):
         changed = quote(CHECKOUT / document, text)
         print(f"{document}: {'rewritten' if changed else 'as it was'}")
@@ -65,6 +72,15 @@ def command(options: argparse.Namespace) -> int:
     diagram = phase_diagram(cells(second, forecast.predict), forecast.boundaries(second[0].config))
     _draw(pictures / "phase-diagram.png", diagram)
     return 0
+
+
+def _add_cured(runs_dir: str | Path) -> None:
+    """The third plan's finished runs, each with what it writes after held-out openings."""
+    for history in add_runs(third_plan.planned(), runs_dir, third_plan.TABLE):
+        identity = str(history.manifest["identity"])
+        print(f"new: results/cure: {identity}")
+        if history.complete:
+            add_passages(identity, load(Path(runs_dir) / identity).passages().table())
 
 
 def _is_to_write(run: RunConfig) -> bool:

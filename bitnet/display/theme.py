@@ -31,6 +31,7 @@ ARM_COLOURS = {
     "l2-label-smoothing": "#56B4E9", "l2-grad-clip": "#000000", "adamw-0.05": "#B8A200",
     "adamw-0.0": "#009E73", "no-decay": "#999999", "fp-l2-0.0": "#0072B2",
     "fp-adamw-0.0": "#009E73", "l2-blocks-0.0": "#117733",
+    "recommended": "#332288", "fp-recommended": "#332288",
 }  # fmt: skip
 # The arms of a decay grid by their coefficient, from light to dark; none is grey.
 _NO_DECAY = "#999999"

@@ -1,16 +1,12 @@
 """The second plan's page: from a runs folder into the table, and from there into words."""
 
-from dataclasses import replace
-
 import pytest
 
-from bitnet.analysis import cause as module
 from bitnet.analysis.boundary import Boundaries
 from bitnet.analysis.cause import (
     TABLE,
     Forecast,
     cause,
-    collect_table,
     further_pairs,
     planned,
     warnings,
@@ -21,9 +17,6 @@ from bitnet.evaluation.diversity import DOWN
 from bitnet.recipes import GROUPS
 from bitnet.runs.table import read_table
 from tests.support.histories import DEAD, HEALTHY, MINIATURE, history
-from tests.support.runs import record, writer_in
-
-AS_PLANNED = {"kind": "cpu", "precision": "float32", "threads": 1}
 
 
 class Known(Forecast):
@@ -42,36 +35,6 @@ def test_the_plan_is_the_registered_one():
     assert len(set(runs)) == len(runs)
     assert {run.steps for run in runs} == {6000}
     assert {(run.seed, run.order) for run in runs[:84]} == {(0, 0)}
-
-
-def test_finished_runs_of_the_plan_join_the_table_once(tmp_path, monkeypatch):
-    wanted = [replace(run, steps=8) for run in planned()[:3]]
-    monkeypatch.setattr(module, "planned", lambda: tuple(wanted))
-    for run, last in zip(wanted, (8, 4, 8), strict=True):  # the second is cut short
-        folder = tmp_path / "runs" / f"{run.name}-{'0' * 10}"
-        facts = {"identity": folder.name, "device": AS_PLANNED}
-        with writer_in(folder, facts, config=run) as writer:
-            for step in (1, 4, 8)[: 3 if last == 8 else 2]:
-                writer(record(step))
-    table = tmp_path / "table"
-    assert collect_table(tmp_path / "runs", table) == [
-        f"{wanted[0].name}-{'0' * 10}", f"{wanted[2].name}-{'0' * 10}"
-    ]  # fmt: skip
-    assert [h.config for h in read_table(table)] == [wanted[0], wanted[2]]
-    assert collect_table(tmp_path / "runs", table) == []
-    assert collect_table(tmp_path / "nothing", table) == []
-    assert len(read_table(table)) == 2
-
-
-@pytest.mark.parametrize("other", [{"kind": "cuda"}, {"precision": "bfloat16"}, {"threads": 2}])
-def test_a_run_that_was_trained_otherwise_does_not_join(tmp_path, monkeypatch, other):
-    (run, *_) = (replace(run, steps=8) for run in planned()[:1])
-    monkeypatch.setattr(module, "planned", lambda: (run,))
-    facts = {"identity": "x", "device": AS_PLANNED | other}
-    with writer_in(tmp_path / "runs" / f"{run.name}-{'0' * 10}", facts, config=run) as writer:
-        for step in (1, 8):
-            writer(record(step))
-    assert collect_table(tmp_path / "runs", tmp_path / "table") == []
 
 
 def test_the_further_pairs_are_those_of_cells_at_a_boundary():
