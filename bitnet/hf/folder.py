@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors.torch import save
@@ -28,12 +29,9 @@ def write_model(
     if needs_wrapper(model.config):
         shutil.copyfile(Path(__file__).with_name(f"{WRAPPER}.py"), folder / f"{WRAPPER}.py")
     (folder / "tokenizer.json").write_text(vocabulary.to_json(), encoding="utf-8")
-    tokenizer = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "clean_up_tokenization_spaces": False,  # or decoding would not give the text back
-    }
+    tokenizer = {"tokenizer_class": "PreTrainedTokenizerFast"}  # what `tokenizer.json` says, alone
     _write_json(folder / "tokenizer_config.json", tokenizer)
 
 
-def _write_json(path: Path, facts: dict[str, object]) -> None:
+def _write_json(path: Path, facts: Mapping[str, object]) -> None:
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

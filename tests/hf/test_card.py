@@ -40,7 +40,7 @@ def test_it_says_that_it_is_for_inference_and_how_it_is_loaded(card):
     ternary, whole = card("l2-0.0"), card("fp-adamw-0.0")
     for text in (ternary, whole):
         assert "**For inference only.**" in text
-    assert "trust_remote_code=True" in whole
+    assert whole.count('"FOLDER", trust_remote_code=True') == 2
     assert "trust_remote_code" not in ternary
     assert "TORCHDYNAMO_DISABLE=1" in ternary
     assert "TORCHDYNAMO_DISABLE" not in whole

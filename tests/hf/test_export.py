@@ -29,8 +29,9 @@ def test_a_pipeline_writes_what_the_run_writes(tiny_runs, tmp_path, load, arm):
     run, lines = tiny_runs[arm, 0], []
     out = bitnet.export(run.folder, tmp_path / "deep" / "out", log=lines.append)
     assert any("bit" in line for line in lines)
-    model = load(out, trust_remote_code=arm.startswith("fp"))
-    write = pipeline("text-generation", model=model, tokenizer=AutoTokenizer.from_pretrained(out))
+    trust = {"trust_remote_code": arm.startswith("fp")}
+    tokenizer = AutoTokenizer.from_pretrained(out, **trust)
+    write = pipeline("text-generation", model=load(out, **trust), tokenizer=tokenizer)
     (said,) = write("ab", max_new_tokens=20, do_sample=False)
     assert said["generated_text"] == "ab" + bitnet.load(run.folder).generate("ab", tokens=20)
 
