@@ -24,6 +24,7 @@ def new_folder(name: str, value: object) -> Iterator[Path]:
         raise checks.ParameterError(name, str(value), "must be a new folder, or an empty one")
     # Resolved, since "." and ".." have no name.
     partial = (whole := folder.resolve()).with_name(f".{whole.name}.{os.getpid()}.tmp")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     try:
         partial.mkdir(parents=True)
         yield partial

@@ -1,5 +1,7 @@
 """A new folder: there whole or not at all."""
 
+import os
+
 import pytest
 
 from bitnet import ParameterError
@@ -32,6 +34,15 @@ def test_the_folder_where_one_stands_can_be_the_target(tmp_path, monkeypatch):
     with new_folder("out", ".") as folder:
         (folder / "a").write_text("a")
     assert [path.name for path in tmp_path.rglob("*")] == ["here", "a"]
+
+
+def test_what_a_killed_process_left_is_no_hindrance(tmp_path):
+    left = tmp_path / f".out.{os.getpid()}.tmp"
+    left.mkdir()
+    (left / "half").write_text("")
+    with new_folder("out", tmp_path / "out"):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
