@@ -6,6 +6,8 @@ CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_FOR_BROWSER := $(VENV)/.ready-for-browser
+SUITES := $(VENV)-suites
+READY_FOR_SUITES := $(SUITES)/.ready
 INSTALL := -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 NO_PYTHON := bitnet needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 ...'
 NO_VENV := could not create $(VENV); on Debian and Ubuntu: apt install python3-venv
@@ -24,8 +26,8 @@ NBCONVERT := --to notebook --execute --inplace --ExecutePreprocessor.record_timi
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test test-browser lab bench notebooks evidence story lint format \
-	constraints clean
+.PHONY: help setup verify test test-browser test-suites lab bench notebooks evidence story lint \
+	format constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -60,6 +62,16 @@ $(READY_FOR_BROWSER): $(READY)
 test-browser: $(READY_FOR_BROWSER)  ## open notebooks and pages in a browser: run, explore, stop, resume
 	@BITNET_REQUIRE_BROWSER=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist worksteal tests/browser
 
+$(READY_FOR_SUITES): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -m venv $(SUITES) || { echo "$(NO_VENV)"; exit 1; }
+	@$(SUITES)/bin/python $(INSTALL) -e '.[suites]'
+	@touch $@
+
+# lm-eval and TransformerLens bring sixty packages that nothing else here needs: not into $(VENV).
+# Nor do these tests load what the others share.
+test-suites: $(READY_FOR_SUITES)  ## run docs/export.md with lm-eval and TransformerLens
+	@$(SUITES)/bin/python -m pytest --confcutdir tests/suites tests/suites
+
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir . notebooks/collapse.ipynb
 
@@ -90,5 +102,5 @@ format: $(READY)  ## format the code, and mend what can be mended
 constraints: $(READY)  ## write down the versions installed here
 	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' > constraints.txt
 
-clean:  ## delete the environment (runs are kept)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## delete the environments (runs are kept)
+	rm -rf $(VENV) $(SUITES) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ from bitnet.data import Corpus, load_corpus
 from bitnet.evaluation.diversity import Probe, state
 from bitnet.evaluation.evaluate import measure
 from bitnet.evaluation.measures import MEASURES
+from bitnet.hf.export import export
 from bitnet.linear import BitLinear
 from bitnet.quant import activation_quant, weight_quant
 from bitnet.recipes import ARMS, BROKEN, FIX, Recipe
@@ -28,6 +29,7 @@ from bitnet.transformer import BitNetModel
 __all__ = [
     "ARMS", "BROKEN", "FIX", "MEASURES", "SCALES", "BitLinear", "BitNetConfig", "BitNetModel",
     "Corpus", "History", "HistoryError", "ParameterError", "Plan", "Probe", "Recipe", "Record",
-    "RunConfig", "Trainer", "Verdict", "activation_quant", "checklist", "execute", "final_counts",
-    "judge", "load", "load_corpus", "load_model", "measure", "preflight", "state", "weight_quant",
+    "RunConfig", "Trainer", "Verdict", "activation_quant", "checklist", "execute", "export",
+    "final_counts", "judge", "load", "load_corpus", "load_model", "measure", "preflight", "state",
+    "weight_quant",
 ]  # fmt: skip

@@ -48,6 +48,10 @@ class Vocabulary:
         """The merges, a line each, as in GPT-2's own `vocab.bpe`; `from_text` reads them."""
         return "".join(f"{left} {right}\n" for left, right in self._merges)
 
+    def to_json(self) -> str:
+        """The vocabulary as `tokenizers` itself writes and reads it: a `tokenizer.json`."""
+        return self._tokenizer.to_str(pretty=True)
+
     @classmethod
     def from_text(cls, text: str) -> "Vocabulary":
         """A trained vocabulary from its merges: the bytes come first, then what each merge gives.

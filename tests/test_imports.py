@@ -1,8 +1,8 @@
 """The order of the house, held over the source: who may import whom, and how long things are.
 
 Core (the modules of `bitnet` itself) and runtime come first, then evaluation, runs, analysis and
-sweep side by side, display, the commands, and `__main__`. An arrow against that order is a
-failure, wherever in a module it stands.
+sweep side by side, display and hf side by side, the commands, and `__main__`. An arrow against that
+order is a failure, wherever in a module it stands.
 """
 
 import ast
@@ -17,7 +17,7 @@ SOURCES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 FRONT, MAIN = "bitnet", "bitnet.__main__"
-WINGS = ("runtime", "evaluation", "runs", "analysis", "sweep", "display", "commands")
+WINGS = ("runtime", "evaluation", "runs", "analysis", "sweep", "display", "hf", "commands")
 MAY_IMPORT = {
     "runtime": {"runtime"},  # and `checks`
     "core": {"core", "runtime"},
@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "analysis": {"core", "runtime", "evaluation", "runs", "analysis"},
     "sweep": {"core", "runtime", "evaluation", "runs", "sweep"},
     "display": {"core", "runtime", "evaluation", "runs", "analysis", "sweep", "display"},
-    "front": {"core", "runtime", "evaluation", "runs", "analysis", "sweep", "display"},
+    "hf": {"core", "runtime", "evaluation", "runs", "analysis", "hf"},
+    "front": {"core", "runtime", "evaluation", "runs", "analysis", "sweep", "display", "hf"},
     "commands": {
         "core",
         "runtime",
@@ -35,6 +36,7 @@ MAY_IMPORT = {
         "analysis",
         "sweep",
         "display",
+        "hf",
         "commands",
     },
     "main": {
@@ -46,6 +48,7 @@ MAY_IMPORT = {
         "analysis",
         "sweep",
         "display",
+        "hf",
         "commands",
     },
 }
@@ -160,6 +163,8 @@ def test_imports_point_one_way():
         ("bitnet.sweep.runner", "from bitnet.analysis.verdict import judge", "analysis.verdict"),
         ("bitnet.sweep.runner", "from bitnet.display import tables", "display.tables"),
         ("bitnet.display.report", "from bitnet.commands import verify", "commands.verify"),
+        ("bitnet.display.report", "from bitnet.hf.export import export", "hf.export"),
+        ("bitnet.hf.card", "from bitnet.display import numbers", "display.numbers"),
         ("bitnet.display.report", "from bitnet.__main__ import main", "__main__"),
         ("bitnet.__init__", "from bitnet.__main__ import main", "__main__"),
         ("bitnet.sweep.__init__", "from bitnet.display import theme", "display.theme"),

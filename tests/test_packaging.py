@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 def requirements():
     extras = PROJECT["optional-dependencies"]
-    wanted = ("notebooks", "ray", "test", "browser")
+    wanted = ("notebooks", "ray", "export", "test", "browser")
     lines = PROJECT["dependencies"] + [line for extra in wanted for line in extras[extra]]
     return {canonicalize_name(r.name): r for r in map(Requirement, lines) if r.name != "bitnet"}
 
@@ -55,8 +55,17 @@ def test_the_packages_of_the_brief_are_required():
 
 def test_the_library_alone_does_not_pull_in_jupyter():
     base = {Requirement(line).name for line in PROJECT["dependencies"]}
-    heavy = ("IPython", "ipywidgets", "papermill", "jupyterlab", "datasets", "gensim")
+    heavy = (
+        "IPython",
+        "ipywidgets",
+        "papermill",
+        "jupyterlab",
+        "datasets",
+        "gensim",
+        "transformers",
+    )
     assert not base & {"jupyterlab", "ipywidgets", "anywidget", "papermill", "nbval", "kaleido"}
+    assert not base & {"transformers", "accelerate"}
     code = (
         "import sys, bitnet; from bitnet.display import figures, progress, report; "
         f"print([m for m in {heavy} if m in sys.modules])"

@@ -1,7 +1,6 @@
 """The report of a study: traces, `verdict.json`, and one HTML page that opens offline."""
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from bitnet.analysis.preflight import Finding
 from bitnet.analysis.verdict import Verdict
 from bitnet.checks import first_line
 from bitnet.display.report_page import report_page
+from bitnet.runs.folder import new_folder
 from bitnet.runs.history import VOCABULARY_FILE, History, HistoryError
 from bitnet.runs.plan import Plan
 
@@ -52,29 +52,21 @@ def write_report(
 
     An earlier report there becomes FOLDER.previous.
 
-    Raises: `HistoryError` if `folder` exists and is not a report.
+    Raises: `HistoryError` if `folder` exists and is not a report, `ParameterError` where it cannot
+    be written.
     """
     folder = Path(folder)
     retire_report(folder)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / "traces").mkdir(parents=True)
-    for history in histories:
-        assert history.folder is not None
-        for name in (*_TRACES, VOCABULARY_FILE):
-            if name == VOCABULARY_FILE and not (history.folder / name).exists():
-                continue  # GPT-2's
-            target = partial / "traces" / f"{history.config.name}-{name}"
-            shutil.copyfile(history.folder / name, target)
-    beside = beside_full(histories, verdict)
-    page = report_page(QUESTION, plan, histories, findings, verdict, beside)
-    (partial / "report.html").write_text(page, encoding="utf-8")
-    facts = _facts(plan, histories, findings, verdict)
-    facts["beside_full"] = None if beside is None else beside.to_dict()
-    (partial / "verdict.json").write_text(json.dumps(facts, indent=1) + "\n")
-    if folder.exists():
-        folder.rmdir()  # empty, or retire_report would have refused
-    partial.replace(folder)
+    with new_folder("report_dir", folder) as partial:
+        (partial / "traces").mkdir()
+        for history in histories:
+            _copy_traces(history, partial / "traces")
+        beside = beside_full(histories, verdict)
+        page = report_page(QUESTION, plan, histories, findings, verdict, beside)
+        (partial / "report.html").write_text(page, encoding="utf-8")
+        facts = _facts(plan, histories, findings, verdict)
+        facts["beside_full"] = None if beside is None else beside.to_dict()
+        (partial / "verdict.json").write_text(json.dumps(facts, indent=1) + "\n")
     return folder
 
 
@@ -93,6 +85,14 @@ def read_report(folder: str | Path) -> dict[str, Any]:
     if "in_words" not in facts:
         raise HistoryError(f"{folder}: a report of an earlier version of bitnet; {remedy}")
     return facts
+
+
+def _copy_traces(history: History, folder: Path) -> None:
+    assert history.folder is not None
+    for name in (*_TRACES, VOCABULARY_FILE):
+        if name == VOCABULARY_FILE and not (history.folder / name).exists():
+            continue  # GPT-2's
+        shutil.copyfile(history.folder / name, folder / f"{history.config.name}-{name}")
 
 
 def _facts(

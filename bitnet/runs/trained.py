@@ -1,6 +1,5 @@
 """A trained model with its words: load a finished run, and let it write."""
 
-import glob
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +92,8 @@ def _find(run: str | Path) -> Path:
     path, runs_dir = Path(run).expanduser(), default_runs_dir()
     if path.is_dir():
         return path
-    found = sorted(p.parent for p in runs_dir.glob(f"{glob.escape(str(run))}*/manifest.json"))
+    runs = sorted(path.parent for path in runs_dir.glob("*/manifest.json"))
+    found = [folder for folder in runs if folder.name.startswith(str(run))]
     if len(found) == 1:
         return found[0]
     what = f"{len(found)} runs begin so" if found else "no run begins so"

@@ -35,6 +35,8 @@ def test_sampling_depends_on_its_seed_alone(folder):
     [
         ("l2", "l2: no folder, and 2 runs begin so in"),
         ("nothing", "nothing: no folder, and no run begins so in"),
+        ("/no/such/run", "/no/such/run: no folder, and no run begins so in"),
+        ("l2-*", "l2-*: no folder, and no run begins so in"),
     ],
 )
 def test_a_name_of_no_run_or_of_several_is_one_line(study, monkeypatch, capsys, run, line):
