@@ -26,8 +26,8 @@ NBCONVERT := --to notebook --execute --inplace --ExecutePreprocessor.record_timi
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test test-browser test-suites lab bench notebooks evidence story lint \
-	format constraints clean
+.PHONY: help setup verify verify-gpu test test-browser test-suites lab bench notebooks evidence \
+	story lint format constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -44,6 +44,9 @@ setup: $(READY)  ## create the environment in .venv
 
 verify: $(READY)  ## train three arms side by side, judge them at this scale, write a report
 	@$(BIN)/bitnet verify --report-dir runs/verify $(VERIFY)
+
+verify-gpu: $(READY)  ## on a GPU: the brief's plan, and one file to send back
+	@$(BIN)/bitnet verify-gpu $(VERIFY)
 
 # The runs that the committed notebooks take are trained by pytest's processes together, with the
 # other tests; nbval loads them.

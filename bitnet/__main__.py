@@ -11,6 +11,7 @@ from bitnet.commands.options import INTERRUPTED
 
 COMMANDS = {
     "verify": "train the arms side by side, judge them at this scale, write a report",
+    "verify-gpu": "train what the brief asks for on a GPU, and leave one file to send back",
     "run": "train one run, or resume it",
     "runs": "list what is in a runs folder, a line a run",
     "verdict": "print the answer of a finished report",
@@ -52,7 +53,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         added = commands.add_parser(name, help=text, description=text)
         if name == next(iter(words), None):
-            module = import_module(f"bitnet.commands.{name}")
+            module = import_module(f"bitnet.commands.{name.replace('-', '_')}")
             module.add_options(added.add_argument)
             added.set_defaults(command=module.command)
     return parser

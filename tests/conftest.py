@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from bitnet.runtime import kernels as kernel_module
 from bitnet.runtime.backend import choose
 from bitnet.transformer import BitNetModel
 from tests.support.corpus import VOCABULARY, synthetic_corpus
+from tests.support.software_gpu import software_gpu
 
 # The same examples in every run, however long they take on a busy machine.
 settings.register_profile("bitnet", derandomize=True, deadline=None)
@@ -86,6 +88,16 @@ def kernel(request, take_kernel):
     """Each kernel of float32 products in turn."""
     take_kernel(request.param)
     return request.param
+
+
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+
+@pytest.fixture(params=["software", pytest.param("hardware", marks=NO_GPU)])
+def gpu(request):
+    """A GPU in software, and then that of this machine: what a test does there is the same."""
+    with software_gpu() if request.param == "software" else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")

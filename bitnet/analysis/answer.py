@@ -13,7 +13,7 @@ from bitnet.runs.history import History
 from bitnet.scales import FULL, Scale, full_length, scale_of
 from bitnet.schedule import stage_boundary
 
-__all__ = ["Comparison", "beside_full", "compare", "in_words", "registered"]
+__all__ = ["Comparison", "beside_full", "compare", "in_words", "registered", "size_in_words"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def in_words(histories: Sequence[History], verdict: Verdict) -> str:
     arms = {arm: [h for h in done if h.config.arm == arm] for arm in (FIX, BROKEN, DECOUPLED)}
     told = [_fix(arms[FIX]), _broken(arms[BROKEN]), _decoupled(arms[DECOUPLED])]
     said = ", ".join(text for text in told if text)
-    return f"{verdict.answer} here ({_size(histories)}): {said or verdict.reason}"
+    return f"{verdict.answer} here ({size_in_words(histories)}): {said or verdict.reason}"
 
 
 def beside_full(histories: Sequence[History], verdict: Verdict) -> Comparison | None:
@@ -86,7 +86,7 @@ def compare(
     )
 
 
-def _size(histories: Sequence[History]) -> str:
+def size_in_words(histories: Sequence[History]) -> str:
     """The scale and the sizes of the runs, each value once."""
     configs = [history.config for history in histories]
     scale = scale_of(configs[0])

@@ -1,17 +1,19 @@
-"""`bitnet verdict`: print the answer of a finished report."""
+"""`bitnet verdict`: print the answer of a finished report, or of a file that was sent back."""
 
 import argparse
+from pathlib import Path
 
 from bitnet.commands.options import Add
-from bitnet.display.printout import print_report
+from bitnet.display.printout import print_bundle, print_report
 
 
 def add_options(add: Add) -> None:
     """The options of the command."""
-    add("folder", help="the report's folder; `bitnet verify` prints it at its end")
+    add("report", help="the folder of a report, or the file of `bitnet verify-gpu`")
 
 
 def command(options: argparse.Namespace) -> int:
     """Print it."""
-    print_report(options.folder)
+    read = print_bundle if Path(options.report).is_file() else print_report
+    read(options.report)
     return 0

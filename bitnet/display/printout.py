@@ -1,13 +1,15 @@
 """The answer of a report, printed in a terminal."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from bitnet.display.bundle import read_bundle
 from bitnet.display.report import read_report
 
-__all__ = ["print_report"]
+__all__ = ["print_bundle", "print_report"]
 
 _FILES = (
     ("report.html", "all of it, opens offline in a browser"),
@@ -16,14 +18,42 @@ _FILES = (
 )
 
 
+def print_bundle(path: str | Path, console: Console | None = None) -> None:
+    """Print the answer of a file of `bitnet verify-gpu`, what each run counted, and on what.
+
+    Raises: `HistoryError` where it is no such file, or not whole.
+    """
+    bundle = read_bundle(path)
+    console = console or Console(highlight=False)
+    _print_facts(bundle.facts, console)
+    environment = bundle.environment
+    configs = [history.config for history in bundle.histories]
+    for history, config in zip(bundle.histories, configs, strict=True):
+        end = history.status
+        if history.evaluated:
+            tokens, state = history.measures.unique_tokens.iloc[-1], history.states.iloc[-1]
+            end += f", {tokens:.0f} distinct tokens at its last evaluation, {state}"
+        console.print(f"  {config.label(configs)}: {end}", markup=False)
+    where = f"{environment['device']}, torch {environment['torch']}, CUDA {environment['cuda']}"
+    console.print(f"\nTrained on: {where}.", markup=False)
+    for warning in environment["warnings"]:
+        console.print(f"WARNING: {warning}.", style="yellow", markup=False)
+    whole = f"{len(configs)} runs, whole by their checksums; the verdict is theirs"
+    console.print(f"  {path}  {whole}", markup=False, soft_wrap=True)
+
+
 def print_report(folder: str | Path, console: Console | None = None) -> None:
     """Print the answer at this scale, that of the full runs, what is alike, and where the rest is.
 
     Raises: `HistoryError` where there is no report.
     """
-    facts = read_report(folder)
     console = console or Console(highlight=False)
+    _print_facts(read_report(folder), console)
+    for name, what in _FILES:
+        console.print(f"  {Path(folder) / name}  {what}", markup=False, soft_wrap=True)
 
+
+def _print_facts(facts: Mapping[str, Any], console: Console) -> None:
     def say(text: str = "", style: str = "") -> None:
         console.print(text, style=style, markup=False, soft_wrap=False)
 
@@ -36,8 +66,6 @@ def print_report(folder: str | Path, console: Console | None = None) -> None:
     for question, answer, reason in facts["sub_answers"]:
         say(f"- {question} {answer.upper()}: {reason}")
     say(f"- The 20-prompt probe: {facts['prompt_probe']}\n")
-    for name, what in _FILES:
-        console.print(f"  {Path(folder) / name}  {what}", markup=False, soft_wrap=True)
 
 
 def _beside(found: dict[str, Any] | None, say: Any) -> None:

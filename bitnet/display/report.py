@@ -11,16 +11,17 @@ from bitnet.analysis.counts import final_counts
 from bitnet.analysis.preflight import Finding
 from bitnet.analysis.verdict import Verdict
 from bitnet.checks import first_line
+from bitnet.config import RunConfig
 from bitnet.display.report_page import report_page
 from bitnet.runs.folder import new_folder
 from bitnet.runs.history import VOCABULARY_FILE, History, HistoryError
 from bitnet.runs.plan import Plan
 
-__all__ = ["QUESTION", "read_report", "retire_report", "write_report"]
+__all__ = ["QUESTION", "TRACE_FILES", "read_report", "retire_report", "write_report"]
 
 QUESTION = "Does Stage-2 weight decay 0.0 cure degenerate decoding in BitNet b1.58 training?"
 
-_TRACES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl", "manifest.json")
+TRACE_FILES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl", "manifest.json")
 
 
 def retire_report(folder: str | Path) -> None:
@@ -64,7 +65,7 @@ def write_report(
         beside = beside_full(histories, verdict)
         page = report_page(QUESTION, plan, histories, findings, verdict, beside)
         (partial / "report.html").write_text(page, encoding="utf-8")
-        facts = _facts(plan, histories, findings, verdict)
+        facts = _facts(histories, findings, verdict)
         facts["beside_full"] = None if beside is None else beside.to_dict()
         (partial / "verdict.json").write_text(json.dumps(facts, indent=1) + "\n")
     return folder
@@ -89,14 +90,21 @@ def read_report(folder: str | Path) -> dict[str, Any]:
 
 def _copy_traces(history: History, folder: Path) -> None:
     assert history.folder is not None
-    for name in (*_TRACES, VOCABULARY_FILE):
+    for name in (*TRACE_FILES, VOCABULARY_FILE):
         if name == VOCABULARY_FILE and not (history.folder / name).exists():
             continue  # GPT-2's
         shutil.copyfile(history.folder / name, folder / f"{history.config.name}-{name}")
 
 
+def _sizes(configs: Sequence[RunConfig]) -> dict[str, int | list[int]]:
+    """Each size that the runs have in common, or all of them."""
+    names = ("hidden", "vocabulary", "steps")
+    found = {name: sorted({getattr(config, name) for config in configs}) for name in names}
+    return {name: all_[0] if len(all_) == 1 else all_ for name, all_ in found.items()}
+
+
 def _facts(
-    plan: Plan, histories: Sequence[History], findings: Sequence[Finding], verdict: Verdict
+    histories: Sequence[History], findings: Sequence[Finding], verdict: Verdict
 ) -> dict[str, Any]:
     """What `verdict.json` holds; its runs and the verdict's assessments are in the same order."""
     configs = [history.config for history in histories]
@@ -106,9 +114,7 @@ def _facts(
         "question": QUESTION,
         "in_words": in_words(histories, verdict),
         **verdict.to_dict(),
-        "hidden": plan.hidden,
-        "vocabulary": plan.vocabulary,
-        "steps": plan.steps,
+        **_sizes(configs),
         "findings": [vars(finding) for finding in findings],
         "final_counts": [
             {"run": config.label(configs), **row}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from bitnet.analysis.answer import Comparison, in_words
+from bitnet.analysis.answer import Comparison, in_words, size_in_words
 from bitnet.analysis.counts import checklist, column_heads, final_counts
 from bitnet.analysis.preflight import Finding
 from bitnet.analysis.results import RESULTS, load_plan, survey
@@ -40,6 +40,7 @@ def report_page(
     return render(
         "report.html.j2",
         question=question,
+        size=size_in_words(histories),
         plan=plan,
         verdict=verdict,
         said=in_words(histories, verdict),

@@ -20,12 +20,12 @@ def test_a_cpu_with_matrix_units_computes_in_bfloat16_unless_strict(monkeypatch)
     assert choose("cpu", "float32").precision == "float32"
 
 
-def test_a_gpu_takes_float32_and_graphs(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+def test_a_gpu_takes_float32_and_graphs(gpu):
     backend = choose("auto")
     assert (backend.device.type, backend.precision, backend.graphs) == ("cuda", "float32", True)
     assert not choose("auto", strict=True).graphs
     assert not choose("cpu").graphs
+    assert backend.facts()["name"] == torch.cuda.get_device_name()
 
 
 @pytest.mark.parametrize(

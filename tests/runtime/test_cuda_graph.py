@@ -1,4 +1,4 @@
-"""The captured update: with a recorder in the place of CUDA, and on CUDA itself."""
+"""The captured update: with a recorder in the place of CUDA, and on a GPU or one in software."""
 
 import gc
 import weakref
@@ -6,10 +6,11 @@ import weakref
 import pytest
 import torch
 
-from bitnet import RunConfig, Trainer
+from bitnet import RunConfig, Trainer, train
 from bitnet.evaluation.evaluate import Evaluation
 from bitnet.runtime.backend import Backend, choose
-from bitnet.runtime.cuda_graph import WARMUP, StepGraph
+from bitnet.runtime.cuda_graph import WARMUP, StepGraph, capture_cuda
+from bitnet.train import clip_scale
 
 SMALL = {"hidden": 32, "layers": 2, "heads": 2, "probe_positions": 300}
 
@@ -97,30 +98,64 @@ def test_a_trainer_is_freed_as_its_last_name_goes(corpus):
         gc.enable()
 
 
-def losses(config, corpus, device, *, graphs):
+class Health(Evaluation):
+    """Of an evaluation what reads the gradients that a graph fills; the rest takes a second."""
+
+    def __call__(self, model, wd):
+        return {}, self.health(model, wd), None
+
+
+def records(config, corpus, backend):
     """As a run trains, with the evaluations between the updates."""
-    backend = Backend(torch.device(device), graphs=graphs)
-    return [r.loss for r in Trainer(config, corpus, backend, Evaluation(config, corpus))]
+    return list(Trainer(config, corpus, backend, Health(config, corpus)))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("arm", ["l2-0.05", "adamw-0.0"])
-def test_cuda_graphs_follow_plain_cuda_updates(corpus, arm):
+def test_cuda_graphs_follow_plain_cuda_updates(corpus, gpu, arm):
     """Across the switch, on every GPU in turn; atomic sums in the embedding's gradient may differ
     in their last bits.
     """
-    config = RunConfig(arm, steps=40, **SMALL)
+    config = RunConfig(arm, steps=16, **(SMALL | {"layers": 1}))
     for index in range(torch.cuda.device_count()):
-        device = f"cuda:{index}"
-        plain, graphed = (losses(config, corpus, device, graphs=on) for on in (False, True))
-        assert graphed == pytest.approx(plain, abs=1e-4), index
+        device = torch.device("cuda", index)
+        plain, graphed = (
+            records(config, corpus, Backend(device, graphs=graphs)) for graphs in (False, True)
+        )
+        for a, b in zip(plain, graphed, strict=True):
+            assert b.loss == pytest.approx(a.loss, abs=1e-4), (index, a.step)
+            for group in ("head", "ternary"):
+                name = f"gradient.{group}"
+                assert b.health[name] == pytest.approx(a.health[name], rel=1e-2), (index, a.step)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_a_strict_run_repeats_bit_by_bit_on_cuda(corpus):
-    config, backend = RunConfig("l2-0.05", steps=40, **SMALL), choose("cuda", strict=True)
-    first, second = (
-        [r.loss for r in Trainer(config, corpus, backend, Evaluation(config, corpus))]
-        for _ in range(2)
-    )
-    assert first == second
+def test_a_strict_run_repeats_bit_by_bit_on_cuda(corpus, gpu):
+    config = RunConfig("l2-0.05", steps=10, **(SMALL | {"layers": 1}))
+    first, second = (records(config, corpus, choose("cuda", strict=True)) for _ in range(2))
+    assert [r.loss for r in first] == [r.loss for r in second]
+
+
+def test_a_capture_runs_nothing_and_keeps_the_numbers_of_its_time(gpu):
+    total, rate = torch.zeros(3, device="cuda"), 1.0
+    replay, output = capture_cuda(lambda: total.add_(rate).sum())
+    assert total.tolist() == [0, 0, 0]
+    rate = 100.0
+    for _ in range(2):
+        replay()
+    assert (total.tolist(), output.item()) == ([2, 2, 2], 6)
+
+
+def waits(scale):
+    return scale if scale.item() > 1 else scale / scale
+
+
+@pytest.mark.parametrize(
+    "fault", [waits, lambda scale: scale.cpu().to(scale.device), lambda scale: scale[scale > 0][0]]
+)
+def test_what_waits_for_the_device_is_refused_by_a_capture(corpus, gpu, monkeypatch, fault):
+    """A fault sown into the update: the number it divides the gradients by is looked at."""
+    monkeypatch.setattr(train, "clip_scale", lambda *rest: fault(clip_scale(*rest)))
+    trainer = Trainer(RunConfig("l2-0.05", steps=20, **SMALL), corpus, choose("cuda"))
+    for step in range(1, WARMUP + 1):
+        trainer.update(step)
+    with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
+        trainer.update(WARMUP + 1)

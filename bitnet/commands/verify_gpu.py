@@ -1,0 +1,132 @@
+"""`bitnet verify-gpu`: what the brief asks for on a GPU, and one file to send back."""
+
+import argparse
+import platform
+from collections.abc import Sequence
+from contextlib import nullcontext
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from bitnet import checks
+from bitnet.analysis.counts import checklist
+from bitnet.analysis.preflight import preflight
+from bitnet.analysis.results import CHECKOUT
+from bitnet.commands.options import Add, add_where
+from bitnet.config import RunConfig
+from bitnet.data import load_corpus
+from bitnet.display.bundle import pack, reserve
+from bitnet.display.printout import print_bundle
+from bitnet.recipes import FIX
+from bitnet.runs.grid import Grid
+from bitnet.runs.history import History, default_runs_dir
+from bitnet.runtime.backend import choose
+from bitnet.runtime.gpu_watch import GpuWatch, ask_nvidia_smi
+from bitnet.sweep.pool import Pool
+from bitnet.sweep.runner import Runner
+from bitnet.sweep.study import train
+
+PLAN = CHECKOUT / "params" / "gpu.yaml"
+
+
+class NoGpuError(checks.OneLineError, RuntimeError):
+    """There is no GPU to verify anything on; the message says what to run instead."""
+
+
+def add_options(add: Add) -> None:
+    """The options of the command."""
+    plan = "a grid file; its first size and length checks the machine (default: the brief's plan)"
+    add("--plan", default=str(PLAN), help=plan)
+    to = "the file to send back (default: gpu-1.zip, -2 and so on, in reports/ of the runs folder)"
+    add("--to", default="", help=to)
+    add_where(add)
+    add("--workers", help="runs at once (default: one a GPU)")
+
+
+def command(options: argparse.Namespace) -> int:
+    """Check the machine, train, and leave one file; `--device cpu` rehearses it."""
+    if options.device != "cpu":
+        _need_gpu()
+    device = "cuda" if options.device == "auto" else options.device
+    precision = choose(device, options.precision).precision
+    console = Console(highlight=False)
+    grid = Grid.load(options.plan, "")
+
+    def prepare(runs: Sequence[RunConfig]) -> Runner:
+        def engine(jobs: int) -> Pool:
+            return Pool(jobs, options.workers, device, precision)
+
+        return Runner.prepare(Grid(tuple(runs)), engine, options.runs_dir, console)
+
+    whole = prepare(grid.runs)
+    path = Path(options.to).expanduser() if options.to else _free_name(options.runs_dir)
+    reserve(path)
+    try:
+        if whole.pending:
+            console.print("Measuring how long it takes here ...")
+            console.print("\n".join(whole.estimate()), markup=False)
+        watch = GpuWatch()
+        histories: list[History] = []
+        with nullcontext() if device == "cpu" else watch:
+            for _, part in groupby(grid.runs, key=lambda run: (run.hidden, run.steps)):
+                done = train(prepare(list(part)))
+                _print_checklist(done, console)
+                histories += done
+                for warning in _warnings(done, device, watch):
+                    console.print(f"WARNING: {warning}.", style="yellow", markup=False)
+        longest = [run for run in grid.runs if run.steps == max(r.steps for r in grid.runs)]
+        corpus = load_corpus(longest[0].corpus, longest[0].vocabulary, log=console.print)
+        pack(path, histories, preflight(longest, corpus), _environment(histories, device, watch))
+    except BaseException:
+        path.unlink()  # reserved, and empty
+        raise
+    print_bundle(path, console)
+    return 0
+
+
+def _need_gpu() -> None:
+    """Raises: `NoGpuError`."""
+    if torch.cuda.is_available():
+        return
+    why = f"torch {torch.__version__} finds none here"
+    if ask_nvidia_smi():
+        why = f"torch {torch.__version__} finds none, though nvidia-smi does: install torch for it"
+    instead = "`bitnet verify` answers in the miniature, `bitnet verify --scale full` in hours"
+    raise NoGpuError(f"verify-gpu needs a GPU with CUDA, and {why}; on a CPU {instead}")
+
+
+def _free_name(runs_dir: str) -> Path:
+    folder = (checks.folder("runs_dir", runs_dir) or default_runs_dir()) / "reports"
+    names = (folder / f"gpu-{number}.zip" for number in range(1, 10**6))
+    return next(path for path in names if not path.exists())
+
+
+def _print_checklist(histories: Sequence[History], console: Console) -> None:
+    """The brief's milestones of the fix: what it expected there, and what was measured."""
+    for history in histories:
+        if history.config.arm == FIX:
+            console.print(f"\n{history.config.label()}:", markup=False)
+            console.print(checklist(history).to_string(index=False), markup=False, soft_wrap=True)
+
+
+def _warnings(histories: Sequence[History], device: str, watch: GpuWatch) -> list[str]:
+    devices: list[Any] = [history.manifest["device"] for history in histories]
+    on_cpu = any(found["kind"] != "cuda" for found in devices)
+    unused = ["the GPU is not used: runs were trained on the CPU"] if on_cpu else []
+    return unused if device == "cpu" else unused + watch.warnings()
+
+
+def _environment(histories: Sequence[History], device: str, watch: GpuWatch) -> dict[str, Any]:
+    """What the runs were trained on, and what is to be warned of; no name of machine or user."""
+    return {
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda or "none",
+        "device": "cpu" if device == "cpu" else torch.cuda.get_device_name(),
+        "watched": watch.facts(),
+        "warnings": _warnings(histories, device, watch),
+    }

@@ -1,0 +1,176 @@
+"""One file to send back: the runs of a study, its verdict and page, and what it ran on."""
+
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bitnet.analysis.counts import final_counts
+from bitnet.analysis.preflight import Finding
+from bitnet.analysis.verdict import judge
+from bitnet.checks import ParameterError, first_line
+from bitnet.display.report import TRACE_FILES, read_report, write_report
+from bitnet.runs.checkpoint import put_in_place
+from bitnet.runs.history import VOCABULARY_FILE, History, HistoryError, seal
+from bitnet.runs.plan import Plan
+from bitnet.scales import FULL, scale_of
+
+__all__ = ["Bundle", "judged", "pack", "read_bundle", "reserve"]
+
+LIMIT = 2_000_000  # bytes, of the file
+UNPACKED, MEMBERS = 50_000_000, 500  # what a file may hold that is read
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError)
+_FACTS = ("question", "in_words", "answer", "reason", "beside_full", "sub_answers", "prompt_probe")
+_ENVIRONMENT = ("device", "torch", "cuda", "warnings")
+_RUN = "|".join(map(re.escape, (*TRACE_FILES, VOCABULARY_FILE)))
+_MEMBER = re.compile(
+    rf"report\.html|verdict\.json|environment\.json|counts\.csv|runs/[\w+=,-][\w.+=,-]*/({_RUN})"
+)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What such a file holds: the verdict's facts, what it ran on, and the runs, verified."""
+
+    facts: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    histories: Sequence[History]
+
+
+def judged(histories: Sequence[History]) -> list[History]:
+    """The runs that answer the question: the longest; a shorter one checks the machine."""
+    longest = max(history.config.steps for history in histories)
+    return [history for history in histories if history.config.steps == longest]
+
+
+def reserve(path: Path) -> None:
+    """Take the name of a file that is to be written later.
+
+    Raises: `ParameterError` where there is one already, or none can be.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("xb").close()
+    except FileExistsError:
+        raise ParameterError("to", str(path), "is there already; give another name") from None
+    except OSError as error:
+        raise ParameterError("to", str(path), f"cannot be written ({error.strerror})") from error
+
+
+def pack(
+    path: Path,
+    histories: Sequence[History],
+    findings: Sequence[Finding],
+    environment: Mapping[str, Any],
+) -> None:
+    """Fill the `reserve`d file, whole or not at all, with finished runs and the verdict on them.
+
+    No folder of this machine is named in it: a text of one's own goes by the name of its file.
+
+    Raises: `HistoryError` where the file would be too large.
+    """
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        runs = [_copy(history, folder / "runs") for history in histories]
+        longest = judged(runs)
+        config = longest[-1].config
+        scale = scale_of(config) or FULL
+        plan = Plan(config.hidden, config.steps, config.arm, device="cpu", scale=scale.name)
+        report = write_report(folder / "report", plan, longest, findings, judge(longest))
+        facts = read_report(report)
+        for run in facts["runs"]:
+            run["folder"] = f"runs/{Path(run['folder']).name}"
+        members = {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in sorted((folder / "runs").glob("*/*"))
+        }
+        members |= {
+            "verdict.json": _json(facts),
+            "environment.json": _json(environment),
+            "counts.csv": final_counts(runs).to_csv(index=False).encode(),
+            "report.html": (report / "report.html").read_bytes(),
+        }
+    content = _zipped(members)
+    if len(content) > LIMIT:
+        raise HistoryError(f"{path}: {len(content)} bytes, more than {LIMIT}; give fewer runs")
+    partial = path.with_name(f".{path.name}.tmp")
+    partial.write_bytes(content)
+    put_in_place(partial, path)
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """The content of such a file; its runs by their checksums, its verdict by its runs.
+
+    Nothing is left on the disk. Raises: `HistoryError` where anything in it is not as it has to be.
+    """
+    problem = f"{path}: not a whole file of `bitnet verify-gpu`"
+    try:
+        members = _unzipped(Path(path))
+        with TemporaryDirectory() as folder:
+            for name, data in members.items():
+                target = Path(folder) / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
+            facts = read_report(folder)
+            environment = json.loads(members["environment.json"])
+            manifests = sorted(Path(folder).glob("runs/*/manifest.json"))
+            histories = [History.load(manifest.parent) for manifest in manifests]
+        missing = {*_FACTS} - {*facts} or {*_ENVIRONMENT} - {*environment}
+        if missing:
+            raise ValueError(f"it does not say {', '.join(sorted(missing))}")
+        if not histories or judge(judged(histories)).answer != facts["answer"]:
+            raise ValueError("its verdict is not that of its runs")
+    except HistoryError as error:
+        raise HistoryError(f"{problem} ({str(error).replace(f'{folder}/', '')})") from error
+    except (*_BROKEN, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise HistoryError(f"{problem} ({first_line(error)})") from error
+    histories.sort(key=lambda history: (history.config.steps, history.config.hidden))
+    return Bundle(facts, environment, histories)
+
+
+def _copy(history: History, runs: Path) -> History:
+    """A run without its weights, in a folder of its name; its text has no path."""
+    assert history.folder is not None
+    target = runs / history.folder.name
+    target.mkdir(parents=True)
+    for name in (*TRACE_FILES, VOCABULARY_FILE):
+        if (history.folder / name).exists():  # GPT-2's vocabulary is kept elsewhere
+            (target / name).write_bytes((history.folder / name).read_bytes())
+    manifest = json.loads((target / "manifest.json").read_text())
+    for part, key in (("config", "corpus"), ("corpus", "name")):
+        manifest[part][key] = Path(manifest[part][key]).name
+    manifest["sha256"] = seal(manifest)
+    (target / "manifest.json").write_bytes(_json(manifest))
+    return History.load(target)
+
+
+def _json(value: object) -> bytes:
+    return f"{json.dumps(value, indent=1)}\n".encode()
+
+
+def _zipped(members: Mapping[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return content.getvalue()
+
+
+def _unzipped(path: Path) -> dict[str, bytes]:
+    """The members by name. Raises: `ValueError` for what no such file holds, before it is read."""
+    with zipfile.ZipFile(path) as archive:
+        found = archive.infolist()
+        if len(found) > MEMBERS or sum(member.file_size for member in found) > UNPACKED:
+            raise ValueError("it holds too much")
+        for member in found:
+            if not _MEMBER.fullmatch(member.filename):
+                raise ValueError(f"it holds {member.filename!r}")
+        if len({member.filename for member in found}) < len(found):
+            raise ValueError("it holds a name twice")
+        return {member.filename: archive.read(member) for member in found}
