@@ -12,33 +12,16 @@ from bitnet.analysis.counts import final_counts
 from bitnet.analysis.preflight import Finding
 from bitnet.analysis.verdict import Verdict
 from bitnet.checks import first_line
+from bitnet.display.report_folder import PAGE, TRACES, VERDICT, place_for
 from bitnet.display.report_page import report_page
 from bitnet.runs.history import VOCABULARY_FILE, History, HistoryError
 from bitnet.runs.plan import Plan
 
-__all__ = ["QUESTION", "read_report", "retire_report", "write_report"]
+__all__ = ["QUESTION", "read_report", "write_report"]
 
 QUESTION = "Does Stage-2 weight decay 0.0 cure degenerate decoding in BitNet b1.58 training?"
 
 _TRACES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl", "manifest.json")
-
-
-def retire_report(folder: str | Path) -> None:
-    """Move an earlier report to FOLDER.previous before a study starts.
-
-    So a study that dies leaves no report that could be taken for its own.
-
-    Raises: `HistoryError` if `folder` holds something else.
-    """
-    folder = Path(folder)
-    known = (folder / "verdict.json").exists()
-    if folder.exists() and not known and (not folder.is_dir() or any(folder.iterdir())):
-        raise HistoryError(f"{folder}: holds other files and no report; choose another report_dir")
-    if known:
-        previous = folder.with_name(f"{folder.name}.previous")
-        if (previous / "verdict.json").exists():
-            shutil.rmtree(previous)
-        folder.rename(previous)
 
 
 def write_report(
@@ -50,31 +33,27 @@ def write_report(
 ) -> Path:
     """Write the bundle to `folder`, whole or not at all, and return the folder.
 
-    An earlier report there becomes FOLDER.previous.
+    An earlier report there is moved aside as `claim_report` does it.
 
-    Raises: `HistoryError` if `folder` exists and is not a report.
+    Raises: `HistoryError` if `folder` holds something else or cannot be written.
     """
     folder = Path(folder)
-    retire_report(folder)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / "traces").mkdir(parents=True)
-    for history in histories:
-        assert history.folder is not None
-        for name in (*_TRACES, VOCABULARY_FILE):
-            if name == VOCABULARY_FILE and not (history.folder / name).exists():
-                continue  # GPT-2's
-            target = partial / "traces" / f"{history.config.name}-{name}"
-            shutil.copyfile(history.folder / name, target)
-    beside = beside_full(histories, verdict)
-    page = report_page(QUESTION, plan, histories, findings, verdict, beside)
-    (partial / "report.html").write_text(page, encoding="utf-8")
-    facts = _facts(plan, histories, findings, verdict)
-    facts["beside_full"] = None if beside is None else beside.to_dict()
-    (partial / "verdict.json").write_text(json.dumps(facts, indent=1) + "\n")
-    if folder.exists():
-        folder.rmdir()  # empty, or retire_report would have refused
-    partial.replace(folder)
+    with place_for(folder) as partial:
+        (partial / TRACES).mkdir()
+        for history in histories:
+            assert history.folder is not None
+            for name in (*_TRACES, VOCABULARY_FILE):
+                if name == VOCABULARY_FILE and not (history.folder / name).exists():
+                    continue  # GPT-2's
+                target = partial / TRACES / f"{history.config.name}-{name}"
+                shutil.copyfile(history.folder / name, target)
+        beside = beside_full(histories, verdict)
+        page = report_page(QUESTION, plan, histories, findings, verdict, beside)
+        (partial / PAGE).write_text(page, encoding="utf-8")
+        facts = _facts(plan, histories, findings, verdict)
+        facts["beside_full"] = None if beside is None else beside.to_dict()
+        (partial / VERDICT).write_text(json.dumps(facts, indent=1) + "\n")
+        partial.replace(os.path.realpath(folder))
     return folder
 
 
@@ -83,7 +62,7 @@ def read_report(folder: str | Path) -> dict[str, Any]:
 
     Raises: `HistoryError` where there is no report, or one of an earlier version.
     """
-    path, remedy = Path(folder) / "verdict.json", "run 'make verify' first"
+    path, remedy = Path(folder) / VERDICT, "run 'make verify' first"
     try:
         facts = json.loads(path.read_text())
     except (OSError, ValueError) as error:
