@@ -12,7 +12,8 @@ import pandas as pd
 from bitnet.checks import first_line
 from bitnet.config import RunConfig
 from bitnet.evaluation.weights import HEALTH
-from bitnet.runs.history import MEASURE_COLUMNS, History, HistoryError
+from bitnet.runs.history import History, HistoryError
+from bitnet.runs.rows import MEASURE_COLUMNS
 
 __all__ = ["read_table", "write_table"]
 

@@ -67,7 +67,7 @@ def test_finished_runs_of_the_plan_join_the_table_once(tmp_path, monkeypatch):
 def test_a_run_that_was_trained_otherwise_does_not_join(tmp_path, monkeypatch, other):
     (run, *_) = (replace(run, steps=8) for run in planned()[:1])
     monkeypatch.setattr(module, "planned", lambda: (run,))
-    facts = {"identity": "x", "device": AS_PLANNED | other}
+    facts = {"device": AS_PLANNED | other}
     with writer_in(tmp_path / "runs" / f"{run.name}-{'0' * 10}", facts, config=run) as writer:
         for step in (1, 8):
             writer(record(step))
