@@ -11,7 +11,7 @@ from bitnet.config import LARGEST_VOCABULARY
 from bitnet.evaluation.measures import MEASURES
 from bitnet.evaluation.weights import HEALTH
 
-__all__ = ["check_checkpoint", "check_manifest", "check_snapshot"]
+__all__ = ["check_manifest", "check_rows", "check_snapshot"]
 
 _TEXT = {"type": "string", "maxLength": 4096}
 _NAME = {"type": "string", "pattern": r"^[\w.+=-]{1,255}$"}
@@ -90,12 +90,11 @@ _SNAPSHOT = _object(
     }
 ) | {"additionalProperties": False}
 _ROW = _object(
-    {name: {"type": "number"} for name in ("step", "loss", "lr", "wd", *MEASURES, *HEALTH)}
-    | {"snapshot": {"type": "object"}}
+    {name: {"type": "number"} for name in ("loss", "lr", "wd", *MEASURES, *HEALTH)}
+    | {"step": _COUNT, "snapshot": _SNAPSHOT}
 )
-_CHECKPOINT = _object({"step": _COUNT, "tensors": _SHA256, "rows": _list(_ROW, _ROWS)})
 
 # Each takes a value and raises a `ValueError`, one line that names the entry.
 check_manifest = fastjsonschema.compile(_MANIFEST)
 check_snapshot = fastjsonschema.compile(_SNAPSHOT)
-check_checkpoint = fastjsonschema.compile(_CHECKPOINT)
+check_rows = fastjsonschema.compile(_list(_ROW, _ROWS))
