@@ -16,6 +16,7 @@ from bitnet.display.report_folder import PAGE, TRACES, VERDICT, place_for
 from bitnet.display.report_page import report_page
 from bitnet.runs.history import VOCABULARY_FILE, History, HistoryError
 from bitnet.runs.plan import Plan
+from bitnet.runs.schema import check_verdict
 
 __all__ = ["QUESTION", "read_report", "write_report"]
 
@@ -58,20 +59,22 @@ def write_report(
 
 
 def read_report(folder: str | Path) -> dict[str, Any]:
-    """The facts of `verdict.json`.
+    """The facts of `verdict.json`, held to what a report has.
 
     Raises: `HistoryError` where there is no report, or one of an earlier version.
     """
     path, remedy = Path(folder) / VERDICT, "run 'make verify' first"
     try:
         facts = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise HistoryError(
             f"{folder}: no finished report here ({first_line(error)}); {remedy}"
         ) from error
-    if "in_words" not in facts:
-        raise HistoryError(f"{folder}: a report of an earlier version of bitnet; {remedy}")
-    return facts
+    try:
+        return check_verdict(facts, name_prefix=VERDICT)
+    except ValueError as error:
+        problem = f"damaged, or of an earlier version of bitnet ({first_line(error)})"
+        raise HistoryError(f"{folder}: a report that is {problem}; {remedy}") from error
 
 
 def _facts(

@@ -1,4 +1,4 @@
-"""What the files of a run have to be, as JSON schemas: checked when they are read, before use.
+"""What the files of runs and reports have to be, as JSON schemas: checked before they are used.
 
 A checksum says that nothing has changed since it was made, not that it makes sense.
 """
@@ -11,7 +11,7 @@ from bitnet.config import LARGEST_VOCABULARY
 from bitnet.evaluation.measures import MEASURES
 from bitnet.evaluation.weights import HEALTH
 
-__all__ = ["check_manifest", "check_rows", "check_snapshot"]
+__all__ = ["check_manifest", "check_rows", "check_snapshot", "check_verdict"]
 
 _TEXT = {"type": "string", "maxLength": 4096}
 _NAME = {"type": "string", "pattern": r"^[\w.+=-]{1,255}$"}
@@ -93,8 +93,18 @@ _ROW = _object(
     {name: {"type": "number"} for name in ("loss", "lr", "wd", *MEASURES, *HEALTH)}
     | {"step": _COUNT, "snapshot": _SNAPSHOT}
 )
+_LINES = _list(_TEXT, 1000)
+_BESIDE = _object({"answer": _TEXT, "alike": _LINES, "unlike": _LINES})
+_VERDICT = _object(
+    {
+        **dict.fromkeys(("question", "in_words", "answer", "reason", "prompt_probe"), _TEXT),
+        "sub_answers": _list(_tuple(_TEXT, _TEXT, _TEXT), 100),
+        "beside_full": _BESIDE | {"type": ["object", "null"]},
+    }
+)
 
-# Each takes a value and raises a `ValueError`, one line that names the entry.
+# Each returns what it is given, or raises a `ValueError`, one line that names the entry.
 check_manifest = fastjsonschema.compile(_MANIFEST)
 check_snapshot = fastjsonschema.compile(_SNAPSHOT)
+check_verdict = fastjsonschema.compile(_VERDICT)
 check_rows = fastjsonschema.compile(_list(_ROW, _ROWS))
