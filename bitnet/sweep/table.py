@@ -79,9 +79,9 @@ class Row:
 
 
 def _width(cells: Sequence[dict[str, str]], columns: Sequence[str]) -> int:
-    """The columns of a terminal that a table of these takes; what is folded counts as 10."""
+    """The columns of a terminal that a table of these takes; what is folded counts as 8."""
     longest = (
-        10 if name in FOLDED
+        8 if name in FOLDED
         else max(Text.from_markup(text).cell_len for text in (name, *(row[name] for row in cells)))
         for name in columns
     )  # fmt: skip
