@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 import torch
+from filelock import FileLock
 
 from bitnet import checks
 from bitnet.config import BLOCK, BYTES, GPT2_VOCABULARY, LARGEST_VOCABULARY
@@ -203,17 +204,21 @@ def _joined(vocabulary: Vocabulary, texts: Sequence[str]) -> np.ndarray:
 
 
 def _write_cache(path: Path, ids: np.ndarray, train: int | None, vocabulary: Vocabulary) -> None:
-    """Both files appear whole or not at all, the one with the checksum last."""
+    """Both files appear whole or not at all, the one with the checksum last.
+
+    Under one name that is locked, so that what a killed process left of it is written over.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
-    with partial.open("wb") as file:
-        np.save(file, ids)
-    partial.replace(path)
+    partial = path.with_suffix(".tmp")
     facts: dict[str, object] = {"sha256": _fingerprint(ids, train, vocabulary), "tokens": len(ids)}
     if train is not None:
         facts |= {"train": train, "vocabulary": vocabulary.to_text()}
-    partial.write_text(json.dumps(facts))
-    partial.replace(path.with_suffix(".json"))
+    with FileLock(path.with_suffix(".lock")):
+        with partial.open("wb") as file:
+            np.save(file, ids)
+        partial.replace(path)
+        partial.write_text(json.dumps(facts))
+        partial.replace(path.with_suffix(".json"))
 
 
 def _read_cache(path: Path) -> _Tokens | None:

@@ -19,7 +19,9 @@ from bitnet.schedule import evaluation_steps
 from bitnet.transformer import BitNetModel, parameter_groups
 from bitnet.unlikelihood import penalised, unlikelihood
 
-__all__ = ["Evaluator", "Trainer", "clip_scale", "initial_model", "make_optimizer"]
+__all__ = [
+    "Evaluator", "Trainer", "clip_scale", "initial_model", "make_optimizer", "optimized",
+]  # fmt: skip
 
 REPORT_EVERY = 10  # updates between records; each costs one wait for the device
 
@@ -73,6 +75,12 @@ def clip_scale(parameters: Iterable[Tensor], clip_norm: float) -> Tensor:
     return ((norm + 1e-6) / clip_norm).clamp(min=1.0).float()
 
 
+def optimized(model: BitNetModel, recipe: Recipe) -> list[list[nn.Parameter]]:
+    """The parameters as the optimizer has them: those that decay, then the others."""
+    decayed = {id(p) for g in recipe.decayed_groups for p in parameter_groups(model)[g]}
+    return [[p for p in model.parameters() if (id(p) in decayed) is one] for one in (True, False)]
+
+
 def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
     """Adam or AdamW over every parameter; its learning rate and decay are set at each update.
 
@@ -84,11 +92,10 @@ def make_optimizer(model: BitNetModel, recipe: Recipe) -> torch.optim.Optimizer:
     on_gpu = device.type == "cuda"
     rate = torch.tensor(recipe.peak_lr, device=device) if on_gpu else recipe.peak_lr
     betas = (recipe.beta1, recipe.beta2)
-    decayed = {id(p) for g in recipe.decayed_groups for p in parameter_groups(model)[g]}
-    parts = [[p for p in model.parameters() if (id(p) in decayed) is one] for one in (True, False)]
-    groups: list[dict] = [{"params": parts[0]}]  # the one that decays comes first
-    if parts[1]:
-        groups.append({"params": parts[1], "weight_decay": 0.0})
+    decayed, others = optimized(model, recipe)
+    groups: list[dict] = [{"params": decayed}]
+    if others:
+        groups.append({"params": others, "weight_decay": 0.0})
     return kind(groups, lr=rate, betas=betas, eps=recipe.eps, fused=True, capturable=on_gpu)
 
 

@@ -112,6 +112,17 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     assert text.train.equal(cached.train)
 
 
+def test_what_a_killed_process_left_of_the_cache_is_written_over(tmp_path):
+    (tmp_path / "text.txt").write_text(TEXT)
+    load_corpus(str(tmp_path / "text.txt"), cache_dir=tmp_path / "cache")
+    (cached,) = (tmp_path / "cache").glob("tokens-*.npy")
+    cached.with_suffix(".json").unlink()
+    cached.with_suffix(".tmp").write_bytes(b"half")
+    load_corpus(str(tmp_path / "text.txt"), cache_dir=tmp_path / "cache", log=lambda line: None)
+    names = {path.suffix for path in (tmp_path / "cache").iterdir()}
+    assert names == {".npy", ".json", ".lock"}
+
+
 def test_a_changed_text_is_another_corpus(tmp_path):
     file = tmp_path / "text.txt"
     file.write_text(TEXT)

@@ -67,3 +67,11 @@ def test_a_command_that_is_not_known_is_a_usage_error(capsys):
             main(words)
         assert error.value.code == 2
         assert "usage: bitnet" in capsys.readouterr().err
+
+
+def test_what_is_published_is_of_the_registered_plans_and_of_no_other(tmp_path, capsys):
+    (tmp_path / "grid.yaml").write_text(one_grid())
+    with pytest.raises(SystemExit) as error:
+        main(["evidence", "--publish", "--plan", str(tmp_path / "grid.yaml")])
+    assert error.value.code == 2
+    assert "unrecognized arguments: --plan" in capsys.readouterr().err

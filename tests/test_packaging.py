@@ -1,11 +1,13 @@
 """Packaging: the files that say what is needed agree, and the library alone stays light."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -90,3 +92,22 @@ def test_every_module_and_every_other_file_of_the_package_is_shipped():
 def test_every_public_name_is_there():
     assert len(set(bitnet.__all__)) == len(bitnet.__all__)
     assert all(hasattr(bitnet, name) for name in bitnet.__all__)
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not there")
+def test_a_checkout_is_the_same_bytes_whatever_git_is_told_of_line_ends(tmp_path):
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    run = ROOT / "results" / "runs" / "l2-0.0-h256-t20000-s0-f7216e2308"
+    shutil.copytree(run, source / "results" / "runs" / run.name)
+    shutil.copy(ROOT / ".gitattributes", source)
+
+    def git(*words):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "core.autocrlf=true")
+        subprocess.run(["git", *who, *map(str, words)], check=True, capture_output=True)
+
+    git("init", source)
+    git("-C", source, "add", ".")
+    git("-C", source, "commit", "-m", "runs")
+    git("clone", source, copy)
+    assert bitnet.History.load(copy / "results" / "runs" / run.name).complete
+    assert (copy / ".gitattributes").read_bytes() == (ROOT / ".gitattributes").read_bytes()

@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 
 from bitnet.config import RunConfig
+from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History, HistoryError, default_runs_dir
 from bitnet.runs.weights import keep_in_bfloat16
 from bitnet.scales import FULL, Scale
+from bitnet.texts import CORPORA
 
 __all__ = ["CHECKOUT", "RESULTS", "collect", "load_plan", "load_results", "survey"]
 
@@ -63,9 +65,9 @@ def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataF
     Raises: `HistoryError` where there is no run of the grid at all.
     """
     folder = Path(folder or RESULTS).expanduser()
-    histories, rows = [], []
+    texts, histories, rows = _fingerprints(grid), [], []
     for run in grid.runs:
-        history, found = _find(run, folder)
+        history, found = _find(run, folder, texts)
         histories += [history] if history else []
         rows.append((run.arm, run.hidden, run.steps, run.seed, run.order, found))
     if not histories:
@@ -89,11 +91,12 @@ def collect(
     """
     source, folder = Path(runs_dir or default_runs_dir()), Path(folder or RESULTS)
     left_out, new = shutil.ignore_patterns("*.safetensors", "*.tmp"), []
+    texts = _fingerprints(grid)
     for run in grid.runs:
-        there, _ = _find(run, folder)
+        there, _ = _find(run, folder, texts)
         if there and there.complete:
             continue
-        history, _ = _find(run, source)
+        history, _ = _find(run, source, texts)
         if history and history.complete and history.folder:
             partial = folder / f"{history.folder.name}.tmp"
             shutil.rmtree(partial, ignore_errors=True)
@@ -104,8 +107,21 @@ def collect(
     return new
 
 
-def _find(run: RunConfig, folder: Path) -> tuple[History | None, str]:
-    """The run in that folder, and what was found in words; a complete one first, if several."""
+_Texts = Mapping[tuple[str, int], str]
+
+
+def _fingerprints(grid: Grid) -> _Texts:
+    """Those of the grid's own texts, by path and vocabulary; a text of the package has its name."""
+    texts = {(run.corpus, run.vocabulary) for run in grid.runs if run.corpus not in CORPORA}
+    return {text: load_corpus(*text, log=lambda line: None).fingerprint for text in texts}
+
+
+def _find(run: RunConfig, folder: Path, texts: _Texts) -> tuple[History | None, str]:
+    """The run in that folder, and what was found in words; a complete one first, if several.
+
+    Whatever path it was trained from: of one's own `texts` the fingerprint counts.
+    """
+    text = texts.get((run.corpus, run.vocabulary))
     history, found = None, "missing"
     for path in sorted(folder.glob(f"{run.name}-{'[0-9a-f]' * 10}/manifest.json")):
         try:
@@ -113,7 +129,10 @@ def _find(run: RunConfig, folder: Path) -> tuple[History | None, str]:
         except HistoryError as error:
             found = f"damaged: {error}"
             continue
-        if other.config != run:
+        facts: Mapping[str, Any] = other.manifest
+        named = other.config.corpus == run.corpus
+        same_text = facts["corpus"]["fingerprint"] == text if text else named
+        if not (other.is_of(run) and same_text):
             continue
         if not _of_this_recipe(other):
             found = "trained by another version of the recipe"
@@ -130,11 +149,8 @@ def _find(run: RunConfig, folder: Path) -> tuple[History | None, str]:
 def _of_this_recipe(history: History) -> bool:
     """Whether this code would give the run the name that it has, a hash of all that decides it."""
     facts: Mapping[str, Any] = history.manifest
-    try:
-        corpus, device = facts["corpus"], facts["device"]
-        name = history.config.identity(
-            corpus["fingerprint"], device["kind"], device["precision"], device["strict"]
-        )
-        return name == facts["identity"]
-    except KeyError:
-        return False
+    corpus, device = facts["corpus"], facts["device"]
+    name = history.config.identity(
+        corpus["fingerprint"], device["kind"], device["precision"], device["strict"]
+    )
+    return name == facts["identity"]

@@ -1,7 +1,6 @@
 """`bitnet verify`: train the arms of a plan side by side, and answer the question."""
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
@@ -9,7 +8,8 @@ from bitnet.analysis.preflight import preflight
 from bitnet.analysis.verdict import judge
 from bitnet.commands.options import Add, add_sizes, add_where
 from bitnet.display.printout import print_report
-from bitnet.display.report import retire_report, write_report
+from bitnet.display.report import write_report
+from bitnet.display.report_folder import claim_report
 from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.plan import Plan
 from bitnet.sweep.study import prepare, train
@@ -36,8 +36,7 @@ def command(options: argparse.Namespace) -> int:
         probe_positions=options.probe_positions, scale=options.scale,
         vocabulary=options.vocabulary, order=options.order,
     )  # fmt: skip
-    report = Path(options.report_dir or Path(plan.runs_dir) / "reports" / plan.name)
-    retire_report(report)
+    report = claim_report(plan, options.report_dir)
     console = Console(highlight=False)
     runner = prepare(plan, options.workers, console)
     findings = preflight(plan.runs, plan.load_corpus())

@@ -1,6 +1,7 @@
 """The report of a study: traces, `verdict.json`, and one HTML page that opens offline."""
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,34 +13,17 @@ from bitnet.analysis.preflight import Finding
 from bitnet.analysis.verdict import Verdict
 from bitnet.checks import first_line
 from bitnet.config import RunConfig
+from bitnet.display.report_folder import PAGE, TRACES, VERDICT, place_for
 from bitnet.display.report_page import report_page
-from bitnet.runs.folder import new_folder
 from bitnet.runs.history import VOCABULARY_FILE, History, HistoryError
 from bitnet.runs.plan import Plan
+from bitnet.runs.schema import check_verdict
 
-__all__ = ["QUESTION", "TRACE_FILES", "read_report", "retire_report", "write_report"]
+__all__ = ["QUESTION", "TRACE_FILES", "read_report", "write_report"]
 
 QUESTION = "Does Stage-2 weight decay 0.0 cure degenerate decoding in BitNet b1.58 training?"
 
 TRACE_FILES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl", "manifest.json")
-
-
-def retire_report(folder: str | Path) -> None:
-    """Move an earlier report to FOLDER.previous before a study starts.
-
-    So a study that dies leaves no report that could be taken for its own.
-
-    Raises: `HistoryError` if `folder` holds something else.
-    """
-    folder = Path(folder)
-    known = (folder / "verdict.json").exists()
-    if folder.exists() and not known and (not folder.is_dir() or any(folder.iterdir())):
-        raise HistoryError(f"{folder}: holds other files and no report; choose another report_dir")
-    if known:
-        previous = folder.with_name(f"{folder.name}.previous")
-        if (previous / "verdict.json").exists():
-            shutil.rmtree(previous)
-        folder.rename(previous)
 
 
 def write_report(
@@ -51,41 +35,42 @@ def write_report(
 ) -> Path:
     """Write the bundle to `folder`, whole or not at all, and return the folder.
 
-    An earlier report there becomes FOLDER.previous.
+    An earlier report there is moved aside as `claim_report` does it.
 
-    Raises: `HistoryError` if `folder` exists and is not a report, `ParameterError` where it cannot
-    be written.
+    Raises: `HistoryError` if `folder` holds something else or cannot be written.
     """
     folder = Path(folder)
-    retire_report(folder)
-    with new_folder("report_dir", folder) as partial:
-        (partial / "traces").mkdir()
+    with place_for(folder) as partial:
+        (partial / TRACES).mkdir()
         for history in histories:
-            _copy_traces(history, partial / "traces")
+            _copy_traces(history, partial / TRACES)
         beside = beside_full(histories, verdict)
         page = report_page(QUESTION, plan, histories, findings, verdict, beside)
-        (partial / "report.html").write_text(page, encoding="utf-8")
+        (partial / PAGE).write_text(page, encoding="utf-8")
         facts = _facts(histories, findings, verdict)
         facts["beside_full"] = None if beside is None else beside.to_dict()
-        (partial / "verdict.json").write_text(json.dumps(facts, indent=1) + "\n")
+        (partial / VERDICT).write_text(json.dumps(facts, indent=1) + "\n")
+        partial.replace(os.path.realpath(folder))
     return folder
 
 
 def read_report(folder: str | Path) -> dict[str, Any]:
-    """The facts of `verdict.json`.
+    """The facts of `verdict.json`, held to what a report has.
 
     Raises: `HistoryError` where there is no report, or one of an earlier version.
     """
-    path, remedy = Path(folder) / "verdict.json", "run 'make verify' first"
+    path, remedy = Path(folder) / VERDICT, "run 'make verify' first"
     try:
         facts = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise HistoryError(
             f"{folder}: no finished report here ({first_line(error)}); {remedy}"
         ) from error
-    if "in_words" not in facts:
-        raise HistoryError(f"{folder}: a report of an earlier version of bitnet; {remedy}")
-    return facts
+    try:
+        return check_verdict(facts, name_prefix=VERDICT)
+    except ValueError as error:
+        problem = f"damaged, or of an earlier version of bitnet ({first_line(error)})"
+        raise HistoryError(f"{folder}: a report that is {problem}; {remedy}") from error
 
 
 def _copy_traces(history: History, folder: Path) -> None:

@@ -12,12 +12,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
+from bitnet.checks import first_line
 from bitnet.runs.history import seal
 
 __all__ = [
     "Cadence",
     "Checkpoint",
     "clear",
+    "clear_partial",
     "latest",
     "put_in_place",
     "save",
@@ -66,7 +68,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     """
     tensors, facts = _paths(folder, checkpoint.step)
     digest = write_tensors(tensors, checkpoint.tensors)
-    known = {"step": checkpoint.step, "tensors": digest, "rows": list(checkpoint.rows)}
+    known = {"run": folder.name, "step": checkpoint.step, "tensors": digest}
+    known |= {"rows": list(checkpoint.rows)}
     partial = tensors.with_suffix(".tmp")
     partial.write_text(json.dumps({"sha256": seal(known), **known}))
     put_in_place(partial, facts)
@@ -88,8 +91,15 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
     return digest
 
 
-def latest(folder: Path, log: Callable[[str], None] = print) -> Checkpoint | None:
-    """The newest checkpoint that is whole; each damaged one is logged and passed over."""
+def latest(
+    folder: Path,
+    log: Callable[[str], None] = print,
+    check: Callable[[Checkpoint], None] = lambda _: None,
+) -> Checkpoint | None:
+    """The newest checkpoint that is whole; each damaged one is logged and passed over.
+
+    So is one that `check` refuses with a `ValueError`.
+    """
     for step in reversed(saved_steps(folder)):
         tensors, facts_path = _paths(folder, step)
         try:
@@ -98,19 +108,29 @@ def latest(folder: Path, log: Callable[[str], None] = print) -> Checkpoint | Non
             whole = hashlib.sha256(content).hexdigest() == facts["tensors"]
             if not whole or seal(facts) != facts["sha256"] or facts["step"] != step:
                 raise ValueError("its checksum does not match")
-            return Checkpoint(int(facts["step"]), load(content), facts["rows"])
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            log(f"{tensors}: damaged checkpoint passed over ({error})")
+            if facts.get("run", folder.name) != folder.name:
+                raise ValueError(f"it is of {facts['run']}")
+            found = Checkpoint(int(facts["step"]), load(content), facts["rows"])
+            check(found)
+            return found
+        except (
+            OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
+            SafetensorError,
+        ) as error:  # fmt: skip
+            log(f"{tensors}: damaged checkpoint passed over ({first_line(error)})")
     return None
 
 
 def clear(folder: Path) -> None:
     """Drop every checkpoint of a run, and what a crash left of one."""
-    for path in (
-        *folder.glob("checkpoint-*.safetensors"),
-        *folder.glob("checkpoint-*.json"),
-        *folder.glob("*.tmp"),
-    ):
+    for path in (*folder.glob("checkpoint-*.safetensors"), *folder.glob("checkpoint-*.json")):
+        path.unlink(missing_ok=True)
+    clear_partial(folder)
+
+
+def clear_partial(folder: Path) -> None:
+    """Drop what a process that was killed left half written."""
+    for path in folder.glob("*.tmp"):
         path.unlink(missing_ok=True)
 
 

@@ -1,6 +1,6 @@
 """A grid of runs, read from a YAML file and checked as a whole before any of them starts."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -130,13 +130,15 @@ def _runs(where: str, grid: object) -> list[RunConfig]:
 class _Loader(yaml.SafeLoader):
     """YAML in which a key may be given once; the plain loader drops all but the last silently."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+    def compose_mapping_node(self, anchor: dict[str, Any]) -> yaml.MappingNode:
+        # Here, before a merge key (<<) brings in those that may be given again.
+        node = super().compose_mapping_node(anchor)
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for key in keys:
             if keys.count(key) > 1:
                 problem = f"the key {key!r} is given twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return super().construct_mapping(node, deep)
+        return node
 
 
 def _read(path: Path) -> object:

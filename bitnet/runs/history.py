@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,22 +15,20 @@ import pandas as pd
 from bitnet.checks import OneLineError, first_line
 from bitnet.config import GPT2_VOCABULARY, RunConfig
 from bitnet.evaluation.diversity import state
-from bitnet.evaluation.measures import MEASURES
-from bitnet.evaluation.weights import HEALTH
 from bitnet.records import Snapshot
+from bitnet.runs.rows import read_rows
+from bitnet.runs.schema import check_manifest
 from bitnet.tokenizer import Vocabulary, gpt2
 
 __all__ = [
-    "FORMAT", "HEALTH_COLUMNS", "MEASURE_COLUMNS", "TRACE_COLUMNS", "VOCABULARY_FILE", "History",
-    "HistoryError", "NewerFormatError", "UnreadableError", "default_runs_dir", "read_manifest",
-    "seal",
+    "FORMAT", "VOCABULARY_FILE", "History", "HistoryError", "NewerFormatError", "OtherRunError",
+    "UnreadableError", "default_runs_dir", "read_manifest", "seal", "sealed_files",
 ]  # fmt: skip
 
 FORMAT = 3
+_TABLES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl")
 VOCABULARY_FILE = "merges.txt"  # of a run whose vocabulary is not GPT-2's
-TRACE_COLUMNS = ("Step", "Loss", "UniquePredictions", "LR", "WD")  # as in the brief's own files
-MEASURE_COLUMNS = ("step", "loss", "lr", "wd", *MEASURES)
-HEALTH_COLUMNS = ("step", *HEALTH)
+_IDENTITY = re.compile(r".+-h\d+(-v\d+)?-t\d+-s\d+(-o\d+)?-[0-9a-f]{10}")
 
 
 class HistoryError(OneLineError, RuntimeError):
@@ -38,6 +37,10 @@ class HistoryError(OneLineError, RuntimeError):
 
 class NewerFormatError(HistoryError):
     """A run folder was made by a newer version, and is left alone."""
+
+
+class OtherRunError(HistoryError):
+    """A folder with the name of one run holds another."""
 
 
 class UnreadableError(HistoryError):
@@ -133,13 +136,16 @@ class History:
     def load(cls, folder: str | Path) -> "History":
         """Read a run folder and verify its checksums.
 
-        Raises: `HistoryError` where it is missing or damaged, `NewerFormatError` where a newer
-        version made it, `UnreadableError` where a file that is there cannot be read.
+        Raises: `HistoryError` where it is missing, damaged or not what a run leaves,
+        `OtherRunError` where its name is another run's, `NewerFormatError` where a newer version
+        made it, `UnreadableError` where a file that is there cannot be read.
         """
         folder = Path(folder)
         try:
             return cls._load(folder)
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
+        except (
+            FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, RecursionError
+        ) as error:  # fmt: skip
             problem = (
                 f"not a readable run folder ({first_line(error)}); move it away to train again"
             )
@@ -150,35 +156,60 @@ class History:
 
     @classmethod
     def _load(cls, folder: Path) -> "History":
-        manifest = json.loads((folder / "manifest.json").read_text())
-        if manifest["format"] > FORMAT:
-            made = f"made by a newer version of bitnet (format {manifest['format']}); update it"
-            raise NewerFormatError(f"{folder}: {made}")
-        if manifest["sha256"] != seal(manifest):
-            raise ValueError("manifest.json does not match its checksum")
-        for name, expected in manifest.get("files", {}).items():
+        manifest = _sealed_manifest(folder)
+        config = RunConfig(**manifest["config"])
+        _check_names(folder, manifest["identity"], config)
+        under_way, files = manifest["status"] == "running", manifest.get("files", {})
+        if not under_way and set(files) != set(sealed_files(config)):
+            raise ValueError("manifest.json has not the checksums of a run's files")
+        for name, expected in files.items():
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
                 raise ValueError(f"{name} does not match its checksum")
-        lines = (folder / "snapshots.jsonl").read_text().splitlines()
+        measures, health, snapshots = read_rows(folder, config, under_way)
         return cls(
-            config=RunConfig(**manifest["config"]),
+            config=config,
             status=manifest["status"],
-            measures=pd.read_csv(folder / "measures.csv")[list(MEASURE_COLUMNS)],
+            measures=measures,
             references=manifest["references"],
             manifest=manifest,
             folder=folder,
-            health=pd.read_csv(folder / "health.csv")[list(HEALTH_COLUMNS)],
-            snapshots=[Snapshot(**json.loads(line)) for line in lines],
+            health=health,
+            snapshots=snapshots,
         )
 
 
+def sealed_files(config: RunConfig) -> tuple[str, ...]:
+    """The files whose checksums stand in a manifest; GPT-2's vocabulary is kept elsewhere."""
+    return _TABLES if config.vocabulary == GPT2_VOCABULARY else (*_TABLES, VOCABULARY_FILE)
+
+
+def _sealed_manifest(folder: Path) -> dict[str, Any]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    if manifest["format"] > FORMAT:
+        made = f"made by a newer version of bitnet (format {manifest['format']}); update it"
+        raise NewerFormatError(f"{folder}: {made}")
+    if manifest["sha256"] != seal(manifest):
+        raise ValueError("manifest.json does not match its checksum")
+    check_manifest(manifest, name_prefix="manifest.json")
+    return manifest
+
+
+def _check_names(folder: Path, identity: str, config: RunConfig) -> None:
+    """Refuse the folder of another run; one that is named like no run may hold any."""
+    if identity.rpartition("-")[0] != config.name:
+        raise ValueError(f"manifest.json is of {config.name}, and calls itself {identity}")
+    name = folder.resolve().name
+    if name != identity and _IDENTITY.fullmatch(name):
+        other = f"holds another run, {config.label()} ({identity})"
+        raise OtherRunError(f"{folder}: {other}; move it away to train again")
+
+
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a run folder as it stands, unverified; None where none can be read."""
+    """The manifest of a run folder, by its own checksum; None where there is none that is whole."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except (OSError, ValueError):
+        return _sealed_manifest(folder)
+    except (HistoryError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return manifest if isinstance(manifest, dict) else None
 
 
 def seal(manifest: Mapping[str, object]) -> str:

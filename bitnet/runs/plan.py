@@ -1,5 +1,7 @@
 """A plan: which arms, seeds, size and length to train, and its execution run by run."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,8 +78,14 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """A folder name for what comes of this plan."""
-        return f"verify-{self.scale}-h{self.hidden}-t{self.steps}"
+        """A folder name for what comes of this plan: its scale and sizes, then a hash of all of it.
+
+        The text counts by its name.
+        """
+        backend = self.backend
+        facts = [[run.to_dict() for run in self.runs], backend.device.type, backend.precision]
+        digest = hashlib.sha256(json.dumps([*facts, backend.strict]).encode()).hexdigest()
+        return f"verify-{self.scale}-h{self.hidden}-t{self.steps}-{digest[:8]}"
 
     def load_corpus(self, log: Callable[[str], None] = print) -> Corpus:
         """The text of this plan, tokenised. Raises: `ParameterError` as `load_corpus`."""

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,19 @@ from bitnet.config import RunConfig
 from bitnet.data import Corpus
 from bitnet.evaluation.evaluate import Evaluation
 from bitnet.records import Diverged, Record
-from bitnet.runs.checkpoint import Cadence, Checkpoint, clear, latest, save, write_tensors
-from bitnet.runs.history import (
-    History,
-    HistoryError,
-    NewerFormatError,
-    UnreadableError,
-    read_manifest,
+from bitnet.runs.checkpoint import (
+    Cadence,
+    Checkpoint,
+    clear,
+    clear_partial,
+    latest,
+    save,
+    write_tensors,
 )
+from bitnet.runs.found import finished, mended
+from bitnet.runs.history import History, HistoryError, read_manifest
 from bitnet.runs.stage1 import SharedStage1
+from bitnet.runs.state import check_state
 from bitnet.runs.weights import MODEL
 from bitnet.runs.writer import HistoryWriter
 from bitnet.runtime.backend import Backend
@@ -30,7 +35,7 @@ from bitnet.runtime.cpu import start_threads
 from bitnet.schedule import stage_boundary
 from bitnet.train import Trainer
 
-__all__ = ["Callback", "Log", "Stop", "run"]
+__all__ = ["Callback", "Log", "Stop", "other_threads", "run"]
 
 Callback = Callable[[RunConfig, Record], None]
 Log = Callable[[str], None]
@@ -72,9 +77,11 @@ def run(
         corpus.fingerprint, backend.device.type, backend.precision, backend.strict
     )
     folder, name = Path(runs_dir) / identity, config.label()
+    with suppress(HistoryError, ParameterError):  # which are dealt with once the folder is ours
+        if found := finished(folder, config, log):  # of a read-only disk too
+            return found
     with _sole_owner(folder, name, log):
-        if found := _finished(folder, config, log):
-            log(f"{name}: {found.status}, loaded from {folder}")
+        if found := mended(folder, config, log):
             return found
         shared = SharedStage1(Path(runs_dir), stage1) if stage1 else None
         training = _Training(config, corpus, backend, folder, callbacks, log, shared)
@@ -116,42 +123,6 @@ def _sole_owner(folder: Path, name: str, log: Log) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _finished(folder: Path, config: RunConfig, log: Log) -> History | None:
-    """The history of that run if nothing is left to train.
-
-    A folder that is damaged and has no checkpoint, or that holds another run, is moved aside, and
-    that is logged.
-    """
-    if not (folder / "manifest.json").exists():
-        return None
-    try:
-        history = History.load(folder)
-    except (NewerFormatError, UnreadableError):
-        raise
-    except (HistoryError, ParameterError) as error:
-        if any(folder.glob("checkpoint-*.json")):
-            log(f"{error}; resuming from its checkpoint")
-        else:
-            _move_aside(folder, error, log)
-        return None
-    if not history.is_of(config):
-        other = HistoryError(f"{folder}: holds another run, {history.config.label()}")
-        _move_aside(folder, other, log)
-        return None
-    return history if history.complete or history.status == "diverged" else None
-
-
-def _move_aside(folder: Path, error: Exception, log: Log) -> None:
-    names = (folder.with_name(f"{folder.name}.damaged-{i}") for i in range(1, 10**6))
-    aside = next(path for path in names if not path.exists())
-    try:
-        folder.rename(aside)
-    except OSError as problem:
-        failed = f"it could not be moved to {aside.name} ({problem})"
-        raise HistoryError(f"{error}; {failed}") from problem
-    log(f"{error}; moved to {aside.name}, training again")
 
 
 class _Training:
@@ -200,9 +171,13 @@ class _Training:
 
         With the manifest of that; nothing of either at the start of a run.
         """
-        if checkpoint := latest(self.folder, self.log):
-            self.log(f"{self.config.label()}: resumes from step {checkpoint.step}")
-            return checkpoint, read_manifest(self.folder) or {}
+        clear_partial(self.folder)
+        if checkpoint := latest(self.folder, self.log, partial(check_state, self.config)):
+            name, earlier = self.config.label(), read_manifest(self.folder) or {}
+            self.log(f"{name}: resumes from step {checkpoint.step}")
+            if changed := other_threads(earlier, torch.get_num_threads()):
+                self.log(f"{name}: {changed}")
+            return checkpoint, earlier
         found = self.shared.take(self.config, self.log) if self.shared else None
         return found or (None, {})
 
@@ -228,6 +203,14 @@ class _Training:
             "device": backend.facts(),
             "epochs": tokens / len(corpus.train),
         }
+
+
+def other_threads(manifest: Mapping[str, Any], threads: int) -> str:
+    """What is to be said of a run that goes on with so many threads; "" where it had as many."""
+    before = manifest.get("device", {}).get("threads", threads)  # of CUDA none are told
+    if before == threads:
+        return ""
+    return f"trained with {before} thread(s) so far: not bit for bit with {threads}"
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bitnet.checks import first_line
 from bitnet.config import RECIPE_VERSION, RunConfig
 from bitnet.runs.checkpoint import Checkpoint, latest, put_in_place, save, saved_steps
 from bitnet.runs.history import read_manifest
+from bitnet.runs.state import check_state
 
 __all__ = ["SharedStage1", "stage1_name"]
 
@@ -64,9 +66,9 @@ class SharedStage1:
                 if self.kept:
                     return
                 self.folder.mkdir(parents=True, exist_ok=True)
-                partial = self.folder / "manifest.tmp"
-                partial.write_text(json.dumps(manifest))
-                put_in_place(partial, self.folder / "manifest.json")
+                unnamed = self.folder / "manifest.tmp"
+                unnamed.write_text(json.dumps(manifest))
+                put_in_place(unnamed, self.folder / "manifest.json")
                 save(self.folder, checkpoint)
         except OSError as error:
             log(f"{self.folder}: Stage 1 could not be kept for other runs ({first_line(error)})")
@@ -78,7 +80,8 @@ class SharedStage1:
 
         The manifest says so under `stage1`. None where nothing whole is kept.
         """
-        checkpoint, manifest = latest(self.folder, log), read_manifest(self.folder)
+        checkpoint = latest(self.folder, log, partial(check_state, config))
+        manifest = read_manifest(self.folder)
         if checkpoint is None or manifest is None:
             self.drop()  # nothing that is whole: whoever trains it may keep it anew
             return None

@@ -12,7 +12,8 @@ import pandas as pd
 from bitnet.checks import first_line
 from bitnet.config import RunConfig
 from bitnet.evaluation.weights import HEALTH
-from bitnet.runs.history import MEASURE_COLUMNS, History, HistoryError
+from bitnet.runs.history import History, HistoryError
+from bitnet.runs.rows import MEASURE_COLUMNS
 
 __all__ = ["read_table", "write_table"]
 
@@ -66,7 +67,9 @@ def read_table(folder: str | Path) -> list[History]:
         evaluations = dict(list(pd.read_csv(folder / _EVALUATIONS).groupby("run")))
         nothing = pd.DataFrame(columns=["run", *MEASURE_COLUMNS, *HEALTH])  # it diverged at once
         return [_history(row, facts, evaluations.get(row["run"], nothing)) for row in runs]
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError
+    ) as error:  # fmt: skip
         raise HistoryError(
             f"{folder}: not a readable table of runs ({first_line(error)})"
         ) from error

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from bitnet.checks import first_line
@@ -22,9 +23,11 @@ _DIGITS = 16
 def load_model(history: History) -> BitNetModel:
     """The trained model of a finished run, from its weights or those that `keep_in_bfloat16` left.
 
-    Raises: `HistoryError` where its weights are missing or damaged.
+    Raises: `HistoryError` where its weights are missing or damaged, and of a run that has none.
     """
     assert history.folder is not None
+    if not history.complete:
+        raise HistoryError(f"{history.folder}: {history.status}, so there is no trained model")
     remedy = "delete the run's folder to train it again"
     path, expected = _weights(history)
     try:
@@ -33,9 +36,12 @@ def load_model(history: History) -> BitNetModel:
         raise HistoryError(f"{path}: no weights here ({first_line(error)}); {remedy}") from error
     if not expected or not hashlib.sha256(content).hexdigest().startswith(expected):
         raise HistoryError(f"{path}: damaged, its checksum does not match; {remedy}")
-    tensors = {name: tensor.float() for name, tensor in load(content).items()}
-    model = BitNetModel(history.config.model(len(tensors["lm_head.weight"])))
-    model.load_state_dict(tensors)
+    model = BitNetModel(history.config.model())
+    try:
+        model.load_state_dict({name: tensor.float() for name, tensor in load(content).items()})
+    except (SafetensorError, RuntimeError) as error:
+        problem = f"not the weights of this run ({first_line(error)})"
+        raise HistoryError(f"{path}: {problem}; {remedy}") from error
     return model
 
 

@@ -13,23 +13,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bitnet.config import GPT2_VOCABULARY, RunConfig
+from bitnet.config import RunConfig
 from bitnet.records import Diverged, Record
 from bitnet.runs.checkpoint import put_in_place
 from bitnet.runs.history import (
     FORMAT,
-    HEALTH_COLUMNS,
-    MEASURE_COLUMNS,
-    TRACE_COLUMNS,
     VOCABULARY_FILE,
     seal,
+    sealed_files,
 )
+from bitnet.runs.rows import HEALTH_COLUMNS, MEASURE_COLUMNS, TRACE_COLUMNS
 from bitnet.tokenizer import Vocabulary
 
 __all__ = ["HistoryWriter"]
 
 _TRACED = ("step", "loss", "unique_predictions", "lr", "wd")
-_FILES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl")
 _SESSION = ("started", "ended", "device", "versions")
 _PACKAGES = ("bitnet", "torch", "numpy", "tokenizers", "gensim", "mwparserfromhell")
 
@@ -79,7 +77,7 @@ class HistoryWriter:
 
     def __enter__(self) -> "HistoryWriter":
         self.folder.mkdir(parents=True, exist_ok=True)
-        if VOCABULARY_FILE in self._files():
+        if VOCABULARY_FILE in sealed_files(self.config):
             self._write(VOCABULARY_FILE, self.vocabulary.to_text())
         self._write_tables()
         self._write_manifest()
@@ -108,16 +106,11 @@ class HistoryWriter:
         self.manifest["last_step"] = self.last_step
         self.manifest["ended"] = self.session["ended"] = _now()
         self._write_tables()
-        contents = {name: (self.folder / name).read_bytes() for name in self._files()}
+        contents = {name: (self.folder / name).read_bytes() for name in sealed_files(self.config)}
         self.manifest["files"] = {
             name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
         }
         self._write_manifest()
-
-    def _files(self) -> tuple[str, ...]:
-        """The files whose checksums stand in the manifest; GPT-2's vocabulary is kept elsewhere."""
-        gpt2 = self.config.vocabulary == GPT2_VOCABULARY
-        return _FILES if gpt2 else (*_FILES, VOCABULARY_FILE)
 
     def _write_tables(self) -> None:
         """All tables whole each time: they are some tens of kilobytes, so never half a row."""

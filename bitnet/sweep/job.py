@@ -15,8 +15,8 @@ from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.records import Record
 from bitnet.runs.checkpoint import saved_steps
-from bitnet.runs.history import History, HistoryError
-from bitnet.runs.run import run
+from bitnet.runs.history import History, HistoryError, OtherRunError
+from bitnet.runs.run import other_threads, run
 from bitnet.runtime.backend import choose
 from bitnet.scales import scale_of
 from bitnet.sweep.notebook import execute_notebook
@@ -147,6 +147,7 @@ class Job:
         try:
             history = History.load(folder)
         except (HistoryError, ParameterError) as error:
+            step = 0 if isinstance(error, OtherRunError) else step
             return Outcome("interrupted", step, str(error))
         if not history.is_of(self.config):
             return Outcome("interrupted", 0, f"its folder holds {history.config.label()}")
@@ -155,7 +156,7 @@ class Job:
             return Outcome("diverged", step, reason)
         if not history.complete:
             status = "failed" if history.status == "failed" else "interrupted"
-            return Outcome(status, step, reason or self._other_threads(history))
+            return Outcome(status, step, reason or other_threads(history.manifest, self.threads))
         if self.notebook and not self.executed.exists():
             left = f"trained; {self.notebook.name} is not executed"
             return Outcome("interrupted", self.config.steps, left)
@@ -174,13 +175,6 @@ class Job:
         reason = reason or ("" if found.status == "missing" else found.reason)
         nothing = f"no finished run in {self.runs_dir / self.identity}"
         return Outcome("failed", found.step, reason or nothing)
-
-    def _other_threads(self, history: History) -> str:
-        device = history.manifest.get("device")
-        threads = device.get("threads", self.threads) if isinstance(device, dict) else self.threads
-        if threads == self.threads:
-            return ""
-        return f"trained with {threads} threads so far: not bit for bit with {self.threads}"
 
 
 Train = Callable[[Job, Report], None]

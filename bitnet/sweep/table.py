@@ -9,6 +9,7 @@ from typing import Literal
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from bitnet.config import RunConfig
 from bitnet.runs.history import History, HistoryError
@@ -27,6 +28,11 @@ STYLES = {
     "diverged": "red",
     "stopped": "yellow",
 }
+NUMBERS = ("hidden", "seed", "step", "loss", "steps/s", "time left")
+TELLING = ("corpus", "hidden", "seed")  # runs apart
+FOLDED = ("arm", "corpus")
+# Left out in this order where the terminal is too narrow for all.
+LEFT_OUT = ("steps/s", "hidden", "seed", "time left", "loss", "model")
 NOT_URGENT = ("waiting", "complete", "loaded")  # left out first where a terminal is too low for all
 
 
@@ -54,22 +60,32 @@ class Row:
             return None
         return (last[1] - first[1]) / max(1e-9, last[0] - first[0])
 
-    def cells(self, corpus: bool) -> list[str]:
-        """What the table shows of it; the name of its corpus only if asked for."""
+    def cells(self) -> dict[str, str]:
+        """What the table shows of it, by column."""
         config, style = self.job.config, STYLES.get(self.state, "")
         speed = self.speed if self.state == "training" else None
-        return [
-            config.arm,
-            *([config.corpus] if corpus else []),
-            str(config.hidden),
-            str(config.seed),
-            f"[{style}]{self.state}[/]" if style else self.state,
-            f"{self.step} of {config.steps}",
-            "" if self.loss is None else f"{self.loss:.2f}",
-            self.model,
-            f"{speed:.1f}" if speed else "",
-            duration((config.steps - self.step) / speed) if speed else "",
-        ]
+        return {
+            "arm": config.arm,
+            "corpus": config.corpus,
+            "hidden": str(config.hidden),
+            "seed": str(config.seed),
+            "run": f"[{style}]{self.state}[/]" if style else self.state,
+            "step": f"{self.step} of {config.steps}",
+            "loss": "" if self.loss is None else f"{self.loss:.2f}",
+            "model": self.model,
+            "steps/s": f"{speed:.1f}" if speed else "",
+            "time left": duration((config.steps - self.step) / speed) if speed else "",
+        }
+
+
+def _width(cells: Sequence[dict[str, str]], columns: Sequence[str]) -> int:
+    """The columns of a terminal that a table of these takes; what is folded counts as 8."""
+    longest = (
+        8 if name in FOLDED
+        else max(Text.from_markup(text).cell_len for text in (name, *(row[name] for row in cells)))
+        for name in columns
+    )  # fmt: skip
+    return 1 + sum(3 + width for width in longest)
 
 
 def _found(job: Job) -> str:
@@ -173,17 +189,29 @@ class SweepTable:
         room = self.console.height - 6
         if self.console.is_terminal and len(rows) > room:
             rows = sorted(rows, key=lambda row: row.state in NOT_URGENT)[: max(1, room)]
+        cells = [row.cells() for row in rows]
+        columns = self._columns(cells)
+        narrow = _width(cells, columns) > self.console.width
         table = Table(title=self.summary(), title_justify="left", title_style="bold")
-        several = len({row.job.config.corpus for row in self.rows.values()}) > 1
-        for column in ("arm", *(["corpus"] if several else [])):
-            table.add_column(column, overflow="fold")
-        for column in ("hidden", "seed", "run", "step", "loss", "model", "steps/s", "time left"):
-            left_side = column in ("run", "model")
-            justify: Literal["left", "right"] = "left" if left_side else "right"
-            table.add_column(column, justify=justify, no_wrap=True)
-        for row in rows:
-            table.add_row(*row.cells(several))
+        if narrow:
+            table.box, table.padding = None, (0, 1, 0, 0)
+        for name in columns:
+            justify: Literal["left", "right"] = "right" if name in NUMBERS else "left"
+            folds = name in FOLDED
+            table.add_column(name, justify=justify, overflow="fold", no_wrap=not folds)
+        for row in cells:
+            table.add_row(*(row[name] for name in columns))
         return table
+
+    def _columns(self, cells: Sequence[dict[str, str]]) -> list[str]:
+        """Those for which the terminal is wide enough; what tells the runs apart stays."""
+        configs = [row.job.config for row in self.rows.values()]
+        tell = {name for name in TELLING if len({getattr(c, name) for c in configs}) > 1}
+        columns = [name for name in cells[0] if name != "corpus" or name in tell]
+        for name in LEFT_OUT:
+            if _width(cells, columns) > self.console.width and name not in tell:
+                columns.remove(name)
+        return columns
 
     def _line(self, row: Row) -> None:
         """A line of progress, where there is no table to show it."""

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bitnet import HistoryError
+from bitnet import HistoryError, RunConfig, load_corpus
 from bitnet.analysis.results import RESULTS, collect, load_plan, load_results, survey
 from bitnet.checks import ParameterError
 from bitnet.records import Record
 from bitnet.runs.grid import Grid
 from bitnet.runs.writer import HistoryWriter
+from tests.support.runs import record, writer_in
 
 ROOT = Path(__file__).parents[2]
 PLAN = load_plan()
@@ -146,6 +147,28 @@ def test_a_damaged_run_of_another_order_is_not_taken_for_the_one_that_is_missing
         "complete",
         "missing",
     ]
+
+
+def test_a_run_is_found_by_its_text_and_not_by_the_path_of_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("BITNET_CACHE", str(tmp_path / "cache"))
+    texts = [tmp_path / name for name in ("first.txt", "copy.txt", "other.txt")]
+    for path, words in zip(texts, ("a cat sat", "a cat sat", "the end"), strict=True):
+        path.write_text(f"{words}\n" * 6000)
+    first, copy, other = (
+        RunConfig("l2-0.0", hidden=32, steps=8, corpus=str(path)) for path in texts
+    )
+    fingerprint = load_corpus(first.corpus).fingerprint
+    folder = tmp_path / "runs" / first.identity(fingerprint, "cpu")
+    with writer_in(folder, {"corpus": {"fingerprint": fingerprint}}, config=first) as writer:
+        for step in (1, 8):
+            writer(record(step))
+    for run in (first, copy):
+        assert survey(Grid((run,)), tmp_path / "runs")[1].found.tolist() == ["complete"]
+    with pytest.raises(HistoryError, match="no readable run"):
+        survey(Grid((other,)), tmp_path / "runs")
+    texts[0].write_text("another text under the same path\n" * 3000)
+    with pytest.raises(HistoryError, match="no readable run"):
+        survey(Grid((first,)), tmp_path / "runs")
 
 
 def test_a_folder_without_a_run_of_the_plan_is_one_line(tmp_path):

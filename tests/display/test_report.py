@@ -267,3 +267,18 @@ def test_a_report_of_an_earlier_version_is_one_line_and_exit_code_1(study, tmp_p
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "earlier version" in error
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"answer": None}, {"sub_answers": [["a", "b"]]}, {"beside_full": {}}, {"question": 7}, "[]"],
+    ids=str,
+)
+def test_a_verdict_that_is_none_is_one_line_and_exit_code_1(report, tmp_path, capsys, changed):
+    facts = json.loads((report / "verdict.json").read_text())
+    text = changed if isinstance(changed, str) else json.dumps(facts | changed)
+    (tmp_path / "verdict.json").write_text(text)
+    assert main(["verdict", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "a report that is damaged, or of an earlier version" in error

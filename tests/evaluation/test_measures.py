@@ -8,7 +8,7 @@ import pytest
 
 from bitnet import MEASURES, Probe
 from bitnet.evaluation.measures import reference_value
-from bitnet.runs.history import MEASURE_COLUMNS
+from bitnet.runs.rows import MEASURE_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 

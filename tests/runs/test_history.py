@@ -7,11 +7,10 @@ import pytest
 
 from bitnet import History, HistoryError
 from bitnet.runs.history import FORMAT, NewerFormatError, UnreadableError, default_runs_dir
-from bitnet.runs.writer import HistoryWriter
 from bitnet.tokenizer import gpt2, trained
 from tests.support.corpus import made_up_vocabulary
 from tests.support.histories import history as constant_history
-from tests.support.runs import FOUND, REFERENCES, SAID, WRITTEN, record, write
+from tests.support.runs import FOUND, REFERENCES, SAID, WRITTEN, record, write, writer_in
 
 
 def test_a_finished_run_reads_back_as_it_was_written(tmp_path):
@@ -71,7 +70,7 @@ def small_run(folder, words=None):
     """The history of a run of 300 tokens, written without training."""
     config = replace(WRITTEN, vocabulary=300)
     words = words or made_up_vocabulary(300)
-    with HistoryWriter(folder, config, {}, REFERENCES, words) as writer:
+    with writer_in(folder, config=config, words=words) as writer:
         writer(record(1))
         writer(record(8))
     return History.load(folder)
@@ -80,7 +79,7 @@ def small_run(folder, words=None):
 def test_a_run_keeps_its_small_vocabulary_and_its_text_is_decoded_with_it(tmp_path):
     words = trained(["the cat sat on the mat, and on the hat. " * 9], 270)
     config = replace(WRITTEN, vocabulary=words.size)
-    with HistoryWriter(tmp_path / "run", config, {}, REFERENCES, words):
+    with writer_in(tmp_path / "run", config=config, words=words):
         pass
     history = History.load(tmp_path / "run")
     assert (tmp_path / "run" / "merges.txt").read_text(encoding="utf-8") == words.to_text()

@@ -1,5 +1,6 @@
 """Plans: what the parameters become, and that a plan alone does nothing."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -63,9 +64,13 @@ def test_every_run_has_the_order_of_the_plan():
     assert {run.order for run in Plan(device="cpu").runs} == {0}
 
 
-def test_the_name_of_a_plan_says_scale_and_size():
-    assert Plan(device="cpu").name == "verify-miniature-h64-t6000"
-    assert Plan(scale="full", steps=8, device="cpu").name == "verify-full-h256-t8"
+def test_the_name_of_a_plan_says_scale_and_size_and_tells_plans_apart():
+    assert re.fullmatch(r"verify-miniature-h64-t6000-[0-9a-f]{8}", Plan(device="cpu").name)
+    assert Plan(scale="full", steps=8, device="cpu").name.startswith("verify-full-h256-t8-")
+    others = [{}, {"arms": "l2-0.0"}, {"seeds": "0,1"}, {"corpus": "sotu"}, {"order": 1},
+              {"eval_every": 9}]  # fmt: skip
+    assert len({Plan(device="cpu", **other).name for other in others}) == len(others)
+    assert Plan(device="cpu", runs_dir="elsewhere").name == Plan(device="cpu").name
 
 
 def test_arms_and_seeds_make_a_grid():

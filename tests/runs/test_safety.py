@@ -108,7 +108,7 @@ def test_a_study_writes_only_below_its_runs_folder_and_beside_its_report(
     assert names(tmp_path) == ["cwd", "reports", "runs"]
     assert names(tmp_path / "cwd") == []
     assert names(tmp_path / "runs") == sorted([".locks", histories[0].folder.name])
-    assert names(tmp_path / "reports") == ["mine", "mine.previous"]
+    assert names(tmp_path / "reports") == [".mine.lock", "mine", "mine.previous"]
 
 
 def test_markup_from_a_manifest_is_escaped_in_the_report(tmp_path, corpus):

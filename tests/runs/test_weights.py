@@ -1,9 +1,12 @@
 """Weights kept in half the bytes: rounded, told from damaged ones, found where they are."""
 
+import hashlib
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import bitnet
 from bitnet import HistoryError
@@ -81,3 +84,24 @@ def test_the_committed_models_are_what_their_traces_say(arm):
     measures = bitnet.measure(trained.model, bitnet.Probe.from_corpus(corpus))
     assert bitnet.state(measures, dict(trained.history.references)) == states[arm]
     assert measures["val_loss"] == pytest.approx(trained.history.rows()[-1]["val_loss"], abs=0.02)
+
+
+@pytest.mark.parametrize("status", ["diverged", "stopped"])
+def test_a_run_without_weights_says_why_and_not_to_delete_it(tiny_runs, status):
+    history = replace(tiny_runs["l2-0.0", 0], status=status)
+    with pytest.raises(HistoryError, match=f"{status}, so there is no trained model") as error:
+        load_model(history)
+    assert "delete" not in str(error.value)
+
+
+def test_weights_of_another_model_are_refused_in_one_line(tiny_runs, tmp_path):
+    history = tiny_runs["l2-0.0", 0]
+    path = tmp_path / "model.safetensors"
+    save_file({"lm_head.weight": torch.zeros(2, 2)}, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    changed = replace(
+        history, folder=tmp_path, manifest={**history.manifest, "model_sha256": digest}
+    )
+    with pytest.raises(HistoryError, match="not the weights of this run") as error:
+        load_model(changed)
+    assert "\n" not in str(error.value)

@@ -74,7 +74,7 @@ def test_a_run_that_would_not_be_resumed_bit_for_bit_says_so(tmp_path):
     writer_in(tmp_path / "run", facts, config=CONFIG).__enter__()
     assert Job(CONFIG, "run", tmp_path, threads=2).found().reason == ""
     assert (
-        "trained with 2 threads so far: not bit for bit with 1"
+        "trained with 2 thread(s) so far: not bit for bit with 1"
         in Job(CONFIG, "run", tmp_path).found().reason
     )
 

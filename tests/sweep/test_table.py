@@ -37,9 +37,9 @@ def clock():
     return Clock()
 
 
-def table(jobs, clock, terminal=False, height=40):
+def table(jobs, clock, terminal=False, height=40, width=120):
     console = Console(
-        file=io.StringIO(), force_terminal=terminal, width=120, height=height, highlight=False
+        file=io.StringIO(), force_terminal=terminal, width=width, height=height, highlight=False
     )
     return SweepTable(jobs, 1, 1, console, clock), console.file
 
@@ -104,6 +104,27 @@ def test_a_low_terminal_shows_what_is_going_on_first(clock):
     shown.listen(jobs[20], STARTED)
     assert len(shown.table().rows) == 6
     assert str(jobs[20].config.hidden) in texts(shown)
+
+
+@pytest.mark.parametrize(
+    ("width", "there", "left_out"),
+    [(160, "steps/s", "nothing"), (80, "model", "steps/s"), (40, "hidden", "loss")],
+)
+def test_a_narrow_terminal_shows_fewer_columns_and_those_whole(clock, width, there, left_out):
+    jobs = [job("adamw-0.0+peak_lr=0.003", size, 20000) for size in (16, 32)]
+    shown, _ = table(jobs, clock, terminal=True, width=width)
+    shown.listen(jobs[0], STARTED)
+    for clock.now, step in ((0.0, 10), (10.0, 12000)):
+        shown.listen(jobs[0], progress(step, 8.25))
+    shown.rows[jobs[0].identity].model = "diverse, 99 distinct tokens"
+    console = Console(file=io.StringIO(), width=width)
+    console.print(shown.table())
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for whole in ("training", "12000 of 20000", there):
+        assert whole in text
+    assert left_out not in text
 
 
 def test_plain_lines_at_each_change_and_now_and_then(clock):

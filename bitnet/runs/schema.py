@@ -1,0 +1,110 @@
+"""What the files of runs and reports have to be, as JSON schemas: checked before they are used.
+
+A checksum says that nothing has changed since it was made, not that it makes sense.
+"""
+
+from typing import Any
+
+import fastjsonschema
+
+from bitnet.config import LARGEST_VOCABULARY
+from bitnet.evaluation.measures import MEASURES
+from bitnet.evaluation.weights import HEALTH
+
+__all__ = ["check_manifest", "check_rows", "check_snapshot", "check_verdict"]
+
+_TEXT = {"type": "string", "maxLength": 4096}
+_NAME = {"type": "string", "pattern": r"^[\w.+=-]{1,255}$"}
+_SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_NUMBER = {"type": "number", "minimum": -1e300, "maximum": 1e300}
+_COUNT = {"type": "integer", "minimum": 0, "maximum": 2**53}
+_TOKEN = {"type": "integer", "minimum": 0, "maximum": LARGEST_VOCABULARY}
+_ROWS = 10**5  # evaluations of a run: more than any plan asks for
+
+
+def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    properties = required | (optional or {})
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _all(values: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": values, "maxProperties": 1000}
+
+
+def _list(items: dict[str, Any], at_most: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, "maxItems": at_most}
+
+
+def _tuple(*items: dict[str, Any]) -> dict[str, Any]:
+    count = {"minItems": len(items), "maxItems": len(items)}
+    return {"type": "array", "items": list(items), **count}
+
+
+_CORPUS = _object(
+    {"name": _TEXT, "fingerprint": _TEXT, "tokens": _COUNT},
+    {"train_tokens": _COUNT, "held_out_tokens": _COUNT, "distinct_tokens": _COUNT},
+)
+_DEVICE = _object(
+    {"kind": _TEXT, "name": _TEXT, "precision": _TEXT, "strict": {"type": "boolean"}},
+    {"threads": _COUNT},
+)
+_SESSIONS = _list({"type": "object"}, 10**4)
+_REFERENCES = _all(_NUMBER) | {
+    "required": [
+        "ln_vocabulary", "unigram_loss", "unique_tokens_ceiling", "unique_predictions_ceiling",
+    ],
+}  # fmt: skip
+_MANIFEST = _object(
+    {
+        "format": _COUNT,
+        "status": {"enum": ["running", "complete", "stopped", "failed", "diverged"]},
+        "config": {"type": "object", "required": ["arm"], "maxProperties": 100},
+        "identity": _NAME,
+        "corpus": _CORPUS,
+        "device": _DEVICE,
+        "references": _REFERENCES,
+        "versions": _all(_TEXT) | {"required": ["torch", "python"]},
+        "started": _TEXT,
+    },
+    {
+        "ended": _TEXT,
+        "reason": {"type": "string"},
+        "epochs": _NUMBER,
+        "recipe": {"type": "object"},
+        "sessions": _SESSIONS,
+        "sittings": _SESSIONS,  # their former name
+        "stage1": _object({"from": _NAME, "steps": _COUNT}),
+        "parameters": _COUNT,
+        "model_sha256": _SHA256,
+        "last_step": _COUNT,
+        "files": _all(_SHA256),
+    },
+)
+_SHARE = _tuple(_TOKEN, _NUMBER)
+_SNAPSHOT = _object(
+    {
+        "top_tokens": _list(_tuple(_TOKEN, _NUMBER, _NUMBER), 1000) | {"minItems": 1},
+        "abundances": _list(_tuple(_COUNT, _COUNT), LARGEST_VOCABULARY),
+        "next_tokens": _list(_list(_SHARE, 1000), 1000),
+        "continuations": _list(_list(_TOKEN, 1000), 1000) | {"minItems": 1},
+    }
+) | {"additionalProperties": False}
+_ROW = _object(
+    {name: {"type": "number"} for name in ("loss", "lr", "wd", *MEASURES, *HEALTH)}
+    | {"step": _COUNT, "snapshot": _SNAPSHOT}
+)
+_LINES = _list(_TEXT, 1000)
+_BESIDE = _object({"answer": _TEXT, "alike": _LINES, "unlike": _LINES})
+_VERDICT = _object(
+    {
+        **dict.fromkeys(("question", "in_words", "answer", "reason", "prompt_probe"), _TEXT),
+        "sub_answers": _list(_tuple(_TEXT, _TEXT, _TEXT), 100),
+        "beside_full": _BESIDE | {"type": ["object", "null"]},
+    }
+)
+
+# Each returns what it is given, or raises a `ValueError`, one line that names the entry.
+check_manifest = fastjsonschema.compile(_MANIFEST)
+check_snapshot = fastjsonschema.compile(_SNAPSHOT)
+check_verdict = fastjsonschema.compile(_VERDICT)
+check_rows = fastjsonschema.compile(_list(_ROW, _ROWS))
