@@ -53,6 +53,15 @@ def test_what_is_no_report_is_refused_before_anything_is_trained(plan, tmp_path,
     assert [path for path in sorted(tmp_path.rglob("*")) if path.suffix != ".lock"] == before
 
 
+def test_a_folder_that_will_hold_the_runs_is_refused_before_there_are_any(tmp_path, monkeypatch):
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    plan = Plan(hidden=8, steps=8, device="cpu", runs_dir=tmp_path / "new" / "runs")
+    for where, what in ((tmp_path / "new", "runs"), (".", "current")):
+        with pytest.raises(ParameterError, match=f"holds the {what} folder"):
+            claim_report(plan, where)
+
+
 def test_links_are_followed_to_where_a_report_can_be(plan, tmp_path):
     for name in ("empty", "dangling"):
         (tmp_path / name).symlink_to(tmp_path / f"target of {name}")

@@ -34,6 +34,12 @@ def test_a_table_that_makes_no_sense_is_refused_in_one_line(tmp_path, name, old,
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("steps", [[4, 1], [4, 4], [0, 8], [1, 9]])
+def test_steps_that_do_not_rise_to_the_last_are_refused(tmp_path, steps):
+    with pytest.raises(HistoryError, match="its steps must rise, from 1 to 8"):
+        write(tmp_path / "run", steps)
+
+
 def test_of_a_run_that_is_killed_between_two_files_the_evaluation_before_counts(tmp_path):
     writer = writer_in(tmp_path / "run").__enter__()
     writer(record(1))
