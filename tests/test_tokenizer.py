@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from bitnet import ParameterError
 from bitnet.tokenizer import Vocabulary, gpt2, package_file, trained
@@ -92,6 +93,14 @@ def test_merges_survive_their_text(small):
     assert again.encode(TEXTS) == small.encode(TEXTS)
     assert again.decode(range(280)) == small.decode(range(280))
     assert Vocabulary.from_text("").size == 256
+
+
+def test_tokenizers_itself_reads_a_vocabulary_whole(small):
+    again, text = Tokenizer.from_str(small.to_json()), "A text,\n with  spaces and Zürich."
+    (ids,) = small.encode([text])
+    assert again.encode(text).ids == ids
+    assert again.decode(ids) == text
+    assert again.get_vocab_size() == small.size
 
 
 def test_gpt2s_merges_are_written_in_their_order():

@@ -70,32 +70,37 @@ def tensors(model: BitNetModel, packed: bool = False) -> dict[str, Tensor]:
     rows of. They are float32 [out, in], or with `packed` uint8 [out / 4, in] where out divides by
     4: byte i holds the rows i, i + out / 4, ... as value + 1, two bits each, lowest first.
     """
-    config, state = model.config, model.state_dict()
-    double = config.norm_placement == "double"
+    state = model.state_dict()
     found = {
         "model.embed_tokens.weight": state["token_embeddings.weight"],
         "model.norm.weight": state["final_norm.weight"],
     }
     if not _tied(model):
         found["lm_head.weight"] = state["lm_head.weight"]
-    for i in range(config.num_layers):
-        ours, theirs = f"blocks.{i}", f"model.layers.{i}"
-        for norm, name in (_OUTER if double else _INSIDE).items():
-            found[f"{theirs}.{name}.weight"] = state[f"{ours}.{norm}.weight"]
-        for fused, parts in _parts(config).items():
-            weight, scale = state[f"{ours}.{fused}.weight"], None
-            if config.quantize:
-                weight, scale = ternary(weight)
-            for name, rows in zip(parts, weight.split(list(parts.values())), strict=True):
-                if scale is not None:
-                    found[f"{theirs}.{name}.weight_scale"] = scale.reshape(1)
-                    rows = _packed(rows) if packed and not len(rows) % VALUES_A_BYTE else rows
-                if double:
-                    norm = state[f"{ours}.{fused}.norm.weight"]
-                    found[f"{theirs}.{name}.rms_norm.weight"] = norm
-                found[f"{theirs}.{name}.weight"] = rows
+    for i, block in enumerate(model.blocks):
+        named = _of_block(block.state_dict(), model.config, packed)
+        found |= {f"model.layers.{i}.{name}": tensor for name, tensor in named.items()}
     # Copies: a file of tensors may not hold two that share memory.
     return {name: tensor.clone().contiguous() for name, tensor in found.items()}
+
+
+def _of_block(state: dict[str, Tensor], config: BitNetConfig, packed: bool) -> dict[str, Tensor]:
+    """The tensors of a block by their names in transformers."""
+    double = config.norm_placement == "double"
+    norms = _OUTER if double else _INSIDE
+    found = {f"{name}.weight": state[f"{norm}.weight"] for norm, name in norms.items()}
+    for fused, parts in _parts(config).items():
+        weight, scale = state[f"{fused}.weight"], None
+        if config.quantize:
+            weight, scale = ternary(weight)
+        for name, rows in zip(parts, weight.split(list(parts.values())), strict=True):
+            if double:
+                found[f"{name}.rms_norm.weight"] = state[f"{fused}.norm.weight"]
+            if scale is not None:
+                found[f"{name}.weight_scale"] = scale.reshape(1)
+                rows = _packed(rows) if packed and not len(rows) % VALUES_A_BYTE else rows
+            found[f"{name}.weight"] = rows
+    return found
 
 
 def _tied(model: BitNetModel) -> bool:

@@ -19,23 +19,32 @@ def new_folder(name: str, value: object) -> Iterator[Path]:
 
     Raises: `ParameterError` for a path that is taken or cannot be written.
     """
-    folder = checks.folder(name, value)
-    if folder is None or (folder.exists() and any(folder.iterdir())):
-        raise checks.ParameterError(name, str(value), "must be a new folder, or an empty one")
-    # Resolved, since "." and ".." have no name.
-    partial = (whole := folder.resolve()).with_name(f".{whole.name}.{os.getpid()}.tmp")
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     try:
+        whole = _free(name, value)
+        partial = whole.with_name(f".{whole.name}.{os.getpid()}.tmp")
+        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
         partial.mkdir(parents=True)
-        yield partial
-        for path in (p for p in partial.rglob("*") if p.is_file()):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())  # before the name says that it is all there
-        if whole.exists():
-            whole.rmdir()  # empty
-        partial.replace(whole)
+        try:
+            yield partial
+            for path in (p for p in partial.rglob("*") if p.is_file()):
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())  # before the name says that it is all there
+            if whole.exists():
+                whole.rmdir()  # empty
+            partial.replace(whole)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         problem = f"cannot be written ({checks.first_line(error)}); choose another folder"
         raise checks.ParameterError(name, str(value), problem) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _free(name: str, value: object) -> Path:
+    """The path, resolved, since "." and ".." have no name, if nothing or an empty folder is there.
+
+    Raises: `ParameterError`; `OSError` for a path that cannot be looked at.
+    """
+    folder = checks.folder(name, value)
+    if folder is None or (folder.exists() and any(folder.iterdir())):
+        raise checks.ParameterError(name, str(value), "must be a new folder, or an empty one")
+    return folder.resolve()

@@ -57,3 +57,9 @@ def test_any_error_passes_and_leaves_nothing(tmp_path, error):
 def test_what_is_no_name_is_refused(value):
     with pytest.raises(ParameterError, match=r"^out = "), new_folder("out", value):
         pytest.fail("it was begun")
+
+
+def test_a_name_that_no_file_system_takes_is_refused(tmp_path):
+    taken = pytest.raises(ParameterError, match=r"^out = .*cannot be written \(.*too long")
+    with taken, new_folder("out", tmp_path / ("x" * 300)):
+        pytest.fail("it was begun")
