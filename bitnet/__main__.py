@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from bitnet.checks import OneLineError
 from bitnet.commands.options import INTERRUPTED
+from bitnet.terminal import say
 
 COMMANDS = {
     "verify": "train the arms side by side, judge them at this scale, write a report",
@@ -30,14 +31,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         done = options.command(options)
     except KeyboardInterrupt:
-        print("Stopped. The same command resumes from the last checkpoints.", file=sys.stderr)
+        say("Stopped. The same command resumes from the last checkpoints.", sys.stderr)
         return INTERRUPTED
     except OneLineError as error:
         done = [f"{type(error).__name__}: {error}"]
     if isinstance(done, int):
         return done
     for line in done:
-        print(line, file=sys.stderr)
+        say(line, sys.stderr)
     return 1 if done else 0
 
 

@@ -21,6 +21,7 @@ from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History, default_runs_dir
 from bitnet.runs.table import read_table
 from bitnet.scales import FULL, MINIATURE, SCALES, scale_of
+from bitnet.terminal import say
 
 
 def add_options(add: Add) -> None:
@@ -38,17 +39,17 @@ def command(options: argparse.Namespace) -> int:
     if not options.publish:
         scale = SCALES[options.scale]
         plan = load_plan(scale=scale)
-        print(summary(plan, survey(plan, options.runs_dir or CHECKOUT / scale.results)[0]))
+        say(summary(plan, survey(plan, options.runs_dir or CHECKOUT / scale.results)[0]))
         return 0
     found = {}
     for scale in SCALES.values():
         plan = load_plan(scale=scale)
         folder = CHECKOUT / scale.results
         for name in collect(plan, options.runs_dir, folder, _is_to_write):
-            print(f"new: {scale.results}/{name}")
+            say(f"new: {scale.results}/{name}")
         found[scale.name] = (plan, survey(plan, CHECKOUT / scale.results)[0])
     for name in collect_table(options.runs_dir or default_runs_dir()):
-        print(f"new: results/plan-2: {name}")
+        say(f"new: results/plan-2: {name}")
     full, miniature = found[FULL.name], found[MINIATURE.name]
     second, forecast = read_table(TABLE), Forecast()
     alike = faithfulness(miniature[1], full[1])
@@ -59,7 +60,7 @@ def command(options: argparse.Namespace) -> int:
         ("results/CAUSE.md", cause(second, forecast)),
     ):
         changed = quote(CHECKOUT / document, text)
-        print(f"{document}: {'rewritten' if changed else 'as it was'}")
+        say(f"{document}: {'rewritten' if changed else 'as it was'}")
     pictures = CHECKOUT / "results" / "pictures"
     _draw_hero(pictures / "hero.png", full[1])
     diagram = phase_diagram(cells(second, forecast.predict), forecast.boundaries(second[0].config))
@@ -82,7 +83,7 @@ def _draw_hero(path: Path, histories: Sequence[History]) -> None:
 
 def _draw(path: Path, figure: go.Figure) -> None:
     if not can_draw():
-        print(f"{path.name}: not drawn, for want of a Chromium")
+        say(f"{path.name}: not drawn, for want of a Chromium")
         return
     path.write_bytes(picture(figure.to_dict(), width=1000))
-    print(f"{path.name}: drawn")
+    say(f"{path.name}: drawn")

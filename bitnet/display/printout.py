@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bitnet.display.report import read_report
+from bitnet.terminal import Terminal
 
 __all__ = ["print_report"]
 
@@ -16,16 +15,16 @@ _FILES = (
 )
 
 
-def print_report(folder: str | Path, console: Console | None = None) -> None:
+def print_report(folder: str | Path, console: Terminal | None = None) -> None:
     """Print the answer at this scale, that of the full runs, what is alike, and where the rest is.
 
     Raises: `HistoryError` where there is no report.
     """
     facts = read_report(folder)
-    console = console or Console(highlight=False)
+    console = console or Terminal()
 
     def say(text: str = "", style: str = "") -> None:
-        console.print(text, style=style, markup=False, soft_wrap=False)
+        console.print(text, style=style, soft_wrap=False)
 
     say(f"\n{facts['question']}\n", "bold")
     say(_capital(facts["in_words"]) + ".", "bold")
@@ -37,7 +36,7 @@ def print_report(folder: str | Path, console: Console | None = None) -> None:
         say(f"- {question} {answer.upper()}: {reason}")
     say(f"- The 20-prompt probe: {facts['prompt_probe']}\n")
     for name, what in _FILES:
-        console.print(f"  {Path(folder) / name}  {what}", markup=False, soft_wrap=True)
+        console.print(f"  {Path(folder) / name}  {what}", soft_wrap=True)
 
 
 def _beside(found: dict[str, Any] | None, say: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bitnet import files
 from bitnet.analysis.answer import beside_full, in_words
 from bitnet.analysis.counts import final_counts
 from bitnet.analysis.preflight import Finding
@@ -85,7 +86,7 @@ def read_report(folder: str | Path) -> dict[str, Any]:
     """
     path, remedy = Path(folder) / "verdict.json", "run 'make verify' first"
     try:
-        facts = json.loads(path.read_text())
+        facts = files.read_json(path)
     except (OSError, ValueError) as error:
         raise HistoryError(
             f"{folder}: no finished report here ({first_line(error)}); {remedy}"

@@ -12,7 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
+from bitnet import files
 from bitnet.runs.history import seal
+from bitnet.terminal import say
 
 __all__ = [
     "Cadence",
@@ -68,7 +70,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     digest = write_tensors(tensors, checkpoint.tensors)
     known = {"step": checkpoint.step, "tensors": digest, "rows": list(checkpoint.rows)}
     partial = tensors.with_suffix(".tmp")
-    partial.write_text(json.dumps({"sha256": seal(known), **known}))
+    files.write_text(partial, json.dumps({"sha256": seal(known), **known}))
     put_in_place(partial, facts)
     for step in saved_steps(folder)[:-KEPT]:
         for path in _paths(folder, step):
@@ -78,6 +80,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
     """Write a `safetensors` file, whole or not at all; its sha256. Raises: `OSError`."""
     partial = path.with_suffix(".tmp")
+    partial.unlink(missing_ok=True)  # a link would be followed
     try:
         save_file(tensors, partial)
     except SafetensorError as error:  # its name for any failure to write
@@ -88,13 +91,13 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
     return digest
 
 
-def latest(folder: Path, log: Callable[[str], None] = print) -> Checkpoint | None:
+def latest(folder: Path, log: Callable[[str], None] = say) -> Checkpoint | None:
     """The newest checkpoint that is whole; each damaged one is logged and passed over."""
     for step in reversed(saved_steps(folder)):
         tensors, facts_path = _paths(folder, step)
         try:
-            facts = json.loads(facts_path.read_text())
-            content = tensors.read_bytes()
+            facts = files.read_json(facts_path)
+            content = files.read_bytes(tensors, files.LARGEST_TENSORS)
             whole = hashlib.sha256(content).hexdigest() == facts["tensors"]
             if not whole or seal(facts) != facts["sha256"] or facts["step"] != step:
                 raise ValueError("its checksum does not match")

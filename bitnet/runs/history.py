@@ -1,6 +1,7 @@
 """The history of a run, read from its folder: configuration, how it ended, measures, snapshots."""
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from bitnet import checks, files
 from bitnet.checks import OneLineError, first_line
 from bitnet.config import GPT2_VOCABULARY, RunConfig
 from bitnet.evaluation.diversity import state
@@ -47,10 +49,10 @@ class UnreadableError(HistoryError):
 def default_runs_dir() -> Path:
     """Where runs are kept unless a parameter says otherwise.
 
-    $BITNET_RUNS, else `runs` in the checkout, else `./runs`.
+    $BITNET_RUNS, else `runs` in the checkout, else `./runs`. Raises: `ParameterError`.
     """
-    if os.environ.get("BITNET_RUNS"):
-        return Path(os.environ["BITNET_RUNS"])
+    if chosen := checks.folder("BITNET_RUNS", os.environ.get("BITNET_RUNS", "")):
+        return chosen
     checkout = Path(__file__).parents[2]
     return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "runs"
 
@@ -91,7 +93,7 @@ class History:
         if self.folder is None:
             raise HistoryError(f"{self.config.label()}: has no folder, and so no vocabulary")
         try:
-            return Vocabulary.from_text((self.folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
+            return Vocabulary.from_text(files.read_text(self.folder / VOCABULARY_FILE))
         except (OSError, ValueError) as error:
             path = self.folder / VOCABULARY_FILE
             raise HistoryError(f"{path}: cannot be read ({first_line(error)})") from error
@@ -150,32 +152,40 @@ class History:
 
     @classmethod
     def _load(cls, folder: Path) -> "History":
-        manifest = json.loads((folder / "manifest.json").read_text())
+        files.check_folder(folder)
+        manifest = files.read_json(folder / "manifest.json")
         if manifest["format"] > FORMAT:
             made = f"made by a newer version of bitnet (format {manifest['format']}); update it"
             raise NewerFormatError(f"{folder}: {made}")
         if manifest["sha256"] != seal(manifest):
             raise ValueError("manifest.json does not match its checksum")
         for name, expected in manifest.get("files", {}).items():
-            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
+            if (
+                hashlib.sha256(files.read_bytes(files.sibling(folder, name))).hexdigest()
+                != expected
+            ):
                 raise ValueError(f"{name} does not match its checksum")
-        lines = (folder / "snapshots.jsonl").read_text().splitlines()
+        lines = files.read_text(folder / "snapshots.jsonl").splitlines()
         return cls(
             config=RunConfig(**manifest["config"]),
             status=manifest["status"],
-            measures=pd.read_csv(folder / "measures.csv")[list(MEASURE_COLUMNS)],
+            measures=_table(folder / "measures.csv")[list(MEASURE_COLUMNS)],
             references=manifest["references"],
             manifest=manifest,
             folder=folder,
-            health=pd.read_csv(folder / "health.csv")[list(HEALTH_COLUMNS)],
-            snapshots=[Snapshot(**json.loads(line)) for line in lines],
+            health=_table(folder / "health.csv")[list(HEALTH_COLUMNS)],
+            snapshots=[Snapshot(**files.parse_json(line)) for line in lines],
         )
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(files.read_bytes(path)))
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest of a run folder as it stands, unverified; None where none can be read."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = files.read_json(folder / "manifest.json")
     except (OSError, ValueError):
         return None
     return manifest if isinstance(manifest, dict) else None

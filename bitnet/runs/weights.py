@@ -4,9 +4,11 @@ import hashlib
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from bitnet.checks import first_line
+from bitnet.files import LARGEST_TENSORS, read_bytes
 from bitnet.runs.history import History, HistoryError
 from bitnet.transformer import BitNetModel
 
@@ -22,20 +24,26 @@ _DIGITS = 16
 def load_model(history: History) -> BitNetModel:
     """The trained model of a finished run, from its weights or those that `keep_in_bfloat16` left.
 
-    Raises: `HistoryError` where its weights are missing or damaged.
+    Raises: `HistoryError` where it is not finished, or its weights are missing or damaged.
     """
     assert history.folder is not None
+    if not history.complete:
+        raise HistoryError(f"{history.folder}: {history.status}, so there is no trained model")
     remedy = "delete the run's folder to train it again"
     path, expected = _weights(history)
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, LARGEST_TENSORS)
     except OSError as error:
         raise HistoryError(f"{path}: no weights here ({first_line(error)}); {remedy}") from error
     if not expected or not hashlib.sha256(content).hexdigest().startswith(expected):
         raise HistoryError(f"{path}: damaged, its checksum does not match; {remedy}")
-    tensors = {name: tensor.float() for name, tensor in load(content).items()}
-    model = BitNetModel(history.config.model(len(tensors["lm_head.weight"])))
-    model.load_state_dict(tensors)
+    try:
+        tensors = {name: tensor.float() for name, tensor in load(content).items()}
+        model = BitNetModel(history.config.model(len(tensors["lm_head.weight"])))
+        model.load_state_dict(tensors)
+    except (SafetensorError, KeyError, RuntimeError) as error:
+        other = f"not the weights of such a model ({first_line(error)})"
+        raise HistoryError(f"{path}: {other}; {remedy}") from error
     return model
 
 

@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from bitnet.config import RunConfig
 from bitnet.runs.history import History, HistoryError
 from bitnet.sweep.estimate import duration, time_left
 from bitnet.sweep.job import Event, Job, Outcome
 from bitnet.sweep.sharing import begins
+from bitnet.terminal import Terminal
 
 __all__ = ["SweepTable"]
 
@@ -54,7 +55,7 @@ class Row:
             return None
         return (last[1] - first[1]) / max(1e-9, last[0] - first[0])
 
-    def cells(self, corpus: bool) -> list[str]:
+    def cells(self, corpus: bool) -> list[str | Text]:
         """What the table shows of it; the name of its corpus only if asked for."""
         config, style = self.job.config, STYLES.get(self.state, "")
         speed = self.speed if self.state == "training" else None
@@ -63,7 +64,7 @@ class Row:
             *([config.corpus] if corpus else []),
             str(config.hidden),
             str(config.seed),
-            f"[{style}]{self.state}[/]" if style else self.state,
+            Text(self.state, style),
             f"{self.step} of {config.steps}",
             "" if self.loss is None else f"{self.loss:.2f}",
             self.model,
@@ -100,12 +101,12 @@ class SweepTable:
         jobs: Sequence[Job],
         workers: int,
         parallel: int,
-        console: Console | None = None,
+        console: Terminal | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.rows = {job.identity: Row(job) for job in jobs}
         self.workers, self.parallel, self.clock = workers, parallel, clock
-        self.console = console or Console(highlight=False)
+        self.console = console or Terminal()
         self.live = Live(get_renderable=self.table, console=self.console, refresh_per_second=2)
         self.last_line = self.clock()
 
@@ -197,4 +198,4 @@ class SweepTable:
         self._print(f"{row.job.config.label()}: {row.state}{at}{reason}. {self.summary()}")
 
     def _print(self, line: str) -> None:
-        self.console.print(line, markup=False, soft_wrap=True)
+        self.console.print(line, soft_wrap=True)

@@ -7,11 +7,11 @@ import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from bitnet import RunConfig
 from bitnet.sweep.job import Job, Outcome
 from bitnet.sweep.table import LINE_SECONDS, SweepTable
+from bitnet.terminal import Terminal
 
 STARTED = {"event": "started"}
 
@@ -38,14 +38,12 @@ def clock():
 
 
 def table(jobs, clock, terminal=False, height=40):
-    console = Console(
-        file=io.StringIO(), force_terminal=terminal, width=120, height=height, highlight=False
-    )
+    console = Terminal(file=io.StringIO(), force_terminal=terminal, width=120, height=height)
     return SweepTable(jobs, 1, 1, console, clock), console.file
 
 
 def texts(shown):
-    console = Console(file=io.StringIO(), width=120)
+    console = Terminal(file=io.StringIO(), width=120)
     console.print(shown.table())
     return console.file.getvalue()
 
