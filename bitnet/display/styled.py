@@ -26,6 +26,8 @@ def styled(frame: pd.DataFrame, missing: str = MISSING) -> Styler:
         for column in frame
     }
     style = pd.DataFrame(cells, index=frame.index).style.format(escape="html")
+    for axis in (0, 1):  # labels are texts too, such as the arm of a run
+        style = style.format_index(str, escape="html", axis=axis)
     return style.hide() if isinstance(frame.index, pd.RangeIndex) else style
 
 

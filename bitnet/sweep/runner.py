@@ -107,6 +107,8 @@ class Runner:
         A job that fails does not stop the others.
         """
         self._print(f"{self._title()}: {self.engine}.")
+        if self.jobs[0].notebook:
+            self._print(f"Executed for each run: {self.jobs[0].notebook}")
         for line in self.sharing():
             self._print(line)
         with self.progress_table() as table:

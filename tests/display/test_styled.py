@@ -38,3 +38,10 @@ def test_a_table_of_measures_has_their_decimals_by_row():
 def test_what_is_missing_may_have_a_word_of_its_own():
     html = styled(pd.DataFrame({"step": [8, None]}), "not in this run").to_html()
     assert re.findall(r"<td[^>]*>(.*?)</td>", html) == ["8", "not in this run"]
+
+
+def test_labels_are_texts_too():
+    nasty = "<img src=x onerror=alert(1)>"
+    html = styled(pd.DataFrame({nasty: [nasty]}, index=[nasty])).to_html()
+    assert nasty not in html
+    assert html.count("&lt;img") == 3

@@ -199,8 +199,8 @@ def notebook_grid(folder, names, sizes):
     kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), folder / "a.ipynb")
     path = folder / "grid.yaml"
-    path.write_text(f"notebook: a.ipynb\ngrids: [{{{sizes}, arms: l2-0.0}}]")
-    return Grid.load(path)
+    path.write_text(f"grids: [{{{sizes}, arms: l2-0.0}}]")
+    return Grid.load(path, notebook=str(folder / "a.ipynb"))
 
 
 @pytest.mark.parametrize(("names", "sizes", "refused"), REFUSED, ids=range(len(REFUSED)))
