@@ -20,7 +20,7 @@ from bitnet.records import Record
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.plan import Plan, execute
 from bitnet.runs.trained import load
-from bitnet.runs.weights import load_model
+from bitnet.runs.weights import load_model, load_models
 from bitnet.scales import SCALES
 from bitnet.train import Trainer
 from bitnet.transformer import BitNetModel
@@ -29,5 +29,6 @@ __all__ = [
     "ARMS", "BROKEN", "FIX", "MEASURES", "SCALES", "BitLinear", "BitNetConfig", "BitNetModel",
     "Corpus", "History", "HistoryError", "ParameterError", "Plan", "Probe", "Recipe", "Record",
     "RunConfig", "Trainer", "Verdict", "activation_quant", "checklist", "execute", "final_counts",
-    "judge", "load", "load_corpus", "load_model", "measure", "preflight", "state", "weight_quant",
+    "judge", "load", "load_corpus", "load_model", "load_models", "measure", "preflight", "state",
+    "weight_quant",
 ]  # fmt: skip

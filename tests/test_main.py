@@ -14,10 +14,13 @@ from tests.support.grids import one_grid
     ("options", "line"),
     [
         (["--engine", "dask"], "ParameterError: engine = 'dask': must be one of pool, ray"),
-        (["--workers", "0"], "ParameterError: workers = '0': must be a whole number of at least 1"),
+        (
+            ["--workers", "0"],
+            "ParameterError: workers = '0': must be a whole number from 1 to 1024",
+        ),
         (
             ["--workers", "two"],
-            "ParameterError: workers = 'two': must be a whole number of at least 1",
+            "ParameterError: workers = 'two': must be a whole number from 1 to 1024",
         ),
         (["--device", "gpu"], "ParameterError: device = 'gpu': must be auto, cpu, cuda"),
         (["--device", "cuda:99"], "ParameterError: device = 'cuda:99'"),

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from bitnet import checks
 from bitnet.analysis.boundary import Boundaries, context_free
 from bitnet.analysis.dose import DIVERGED, best_thresholds, block_of, boundary_cells, cells, score
 from bitnet.analysis.early import Alarm, alarms, judged
@@ -49,10 +50,11 @@ def collect_table(runs_dir: str | Path, folder: str | Path = TABLE) -> list[str]
 
     What stands in the table stays as it is.
     """
+    where = checks.path("runs_dir", runs_dir)
     there = {history.config: history for history in _table(folder)}
     new = {}
     for run in planned():
-        for path in sorted(Path(runs_dir).glob(f"{run.name}-*/manifest.json")):
+        for path in sorted(where.glob(f"{run.name}-*/manifest.json")):
             history = History.load(path.parent)
             finished = history.complete or history.status == DIVERGED
             if history.config == run and run not in there and finished and _as_planned(history):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bitnet import checks
 from bitnet.config import RunConfig
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History, HistoryError, default_runs_dir
@@ -32,7 +33,7 @@ def load_results(
 
     Raises: `HistoryError` where there is none, and for one that is damaged.
     """
-    folder = Path(folder or RESULTS).expanduser()
+    folder = checks.folder("folder", folder) or RESULTS
     wanted = {"hidden": hidden, "steps": steps, "seed": seed}
     found = [History.load(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
     chosen = [
@@ -62,7 +63,7 @@ def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataF
 
     Raises: `HistoryError` where there is no run of the grid at all.
     """
-    folder = Path(folder or RESULTS).expanduser()
+    folder = checks.folder("runs_dir", folder) or RESULTS
     histories, rows = [], []
     for run in grid.runs:
         history, found = _find(run, folder)
@@ -87,7 +88,8 @@ def collect(
     `results/runs` if empty. A run that is there already is left alone, and is not
     joined by a second one from another device. Returns the names of the new ones.
     """
-    source, folder = Path(runs_dir or default_runs_dir()), Path(folder or RESULTS)
+    source = checks.folder("runs_dir", runs_dir) or default_runs_dir()
+    folder = checks.folder("folder", folder) or RESULTS
     left_out, new = shutil.ignore_patterns("*.safetensors", "*.tmp"), []
     for run in grid.runs:
         there, _ = _find(run, folder)

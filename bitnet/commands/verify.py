@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bitnet.analysis.preflight import preflight
 from bitnet.analysis.verdict import judge
+from bitnet.checks import folder
 from bitnet.commands.options import Add, add_sizes, add_where
 from bitnet.display.printout import print_report
 from bitnet.display.report import retire_report, write_report
@@ -35,7 +36,9 @@ def command(options: argparse.Namespace) -> int:
         probe_positions=options.probe_positions, scale=options.scale,
         vocabulary=options.vocabulary, order=options.order,
     )  # fmt: skip
-    report = Path(options.report_dir or Path(plan.runs_dir) / "reports" / plan.name)
+    report = folder("report_dir", options.report_dir) or (
+        Path(plan.runs_dir) / "reports" / plan.name
+    )
     retire_report(report)
     console = Terminal()
     runner = prepare(plan, options.workers, console)

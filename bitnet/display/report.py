@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bitnet import files
+from bitnet import checks, files
 from bitnet.analysis.answer import beside_full, in_words
 from bitnet.analysis.counts import final_counts
 from bitnet.analysis.preflight import Finding
@@ -31,7 +31,7 @@ def retire_report(folder: str | Path) -> None:
 
     Raises: `HistoryError` if `folder` holds something else.
     """
-    folder = Path(folder)
+    folder = checks.path("report_dir", folder)
     known = (folder / "verdict.json").exists()
     if folder.exists() and not known and (not folder.is_dir() or any(folder.iterdir())):
         raise HistoryError(f"{folder}: holds other files and no report; choose another report_dir")
@@ -55,7 +55,7 @@ def write_report(
 
     Raises: `HistoryError` if `folder` exists and is not a report.
     """
-    folder = Path(folder)
+    folder = checks.path("report_dir", folder)
     retire_report(folder)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
@@ -84,7 +84,7 @@ def read_report(folder: str | Path) -> dict[str, Any]:
 
     Raises: `HistoryError` where there is no report, or one of an earlier version.
     """
-    path, remedy = Path(folder) / "verdict.json", "run 'make verify' first"
+    path, remedy = checks.path("folder", folder) / "verdict.json", "run 'make verify' first"
     try:
         facts = files.read_json(path)
     except (OSError, ValueError) as error:

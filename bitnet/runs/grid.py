@@ -77,7 +77,8 @@ def find_notebook(name: object, beside: Path) -> Path | None:
         allowed = "must be the name of an .ipynb file, or empty for none"
         raise checks.ParameterError("notebook", name, allowed)
     next_to_it = beside.parent / "notebooks"
-    for path in (Path(name).expanduser(), beside / name, next_to_it / name):
+    asked = checks.path("notebook", name)
+    for path in (asked, beside / asked, next_to_it / asked):
         if path.is_file():
             return path.resolve()
     allowed = f"no such file here, in {beside} or in {next_to_it}"

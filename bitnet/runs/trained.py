@@ -89,7 +89,7 @@ def load(run: str | Path) -> TrainedRun:
 
 
 def _find(run: str | Path) -> Path:
-    path, runs_dir = Path(run).expanduser(), default_runs_dir()
+    path, runs_dir = checks.path("run", run), default_runs_dir()
     if path.is_dir():
         return path
     found = sorted(p.parent for p in runs_dir.glob(f"{glob.escape(str(run))}*/manifest.json"))

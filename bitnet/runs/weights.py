@@ -1,6 +1,7 @@
 """The weights of finished runs: as training left them, or in half the bytes for a repository."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -10,9 +11,10 @@ from safetensors.torch import load, save
 from bitnet.checks import first_line
 from bitnet.files import LARGEST_TENSORS, read_bytes
 from bitnet.runs.history import History, HistoryError
+from bitnet.terminal import say
 from bitnet.transformer import BitNetModel
 
-__all__ = ["MODEL", "keep_in_bfloat16", "load_model"]
+__all__ = ["MODEL", "keep_in_bfloat16", "load_model", "load_models"]
 
 MODEL = "model.safetensors"
 # In bfloat16, which keeps the range of float32: float16 would make a dead network's weights zero.
@@ -45,6 +47,25 @@ def load_model(history: History) -> BitNetModel:
         other = f"not the weights of such a model ({first_line(error)})"
         raise HistoryError(f"{path}: {other}; {remedy}") from error
     return model
+
+
+def load_models(
+    histories: Sequence[History], log: Callable[[str], None] = say
+) -> dict[str, BitNetModel]:
+    """The models of the finished ones of these runs, by their labels; the others are logged.
+
+    Raises: `HistoryError` where none is finished, and as `load_model`.
+    """
+    configs, models = [history.config for history in histories], {}
+    for history in histories:
+        name = history.config.label(configs)
+        if history.complete:
+            models[name] = load_model(history)
+        else:
+            log(f"{name}: {history.status}, so there is no trained model of it")
+    if not models:
+        raise HistoryError("no run is complete, so there is no trained model")
+    return models
 
 
 def keep_in_bfloat16(history: History, folder: Path) -> Path:

@@ -6,7 +6,7 @@ from html import unescape
 
 import pandas as pd
 
-from bitnet.display.styled import styled
+from bitnet.display.styled import markdown, styled
 
 
 def test_numbers_in_a_table_are_as_people_write_them():
@@ -45,3 +45,10 @@ def test_labels_are_texts_too():
     html = styled(pd.DataFrame({nasty: [nasty]}, index=[nasty])).to_html()
     assert nasty not in html
     assert html.count("&lt;img") == 3
+
+
+def test_markdown_holds_no_html():
+    said = markdown("### works\n\n**l2-0.0, <img src=x onerror=alert(1)>.txt** & more")
+    assert said.data == (
+        "### works\n\n**l2-0.0, &lt;img src=x onerror=alert(1)&gt;.txt** &amp; more"
+    )

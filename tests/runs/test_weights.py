@@ -1,6 +1,7 @@
 """Weights kept in half the bytes: rounded, told from damaged ones, found where they are."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from bitnet import HistoryError
 from bitnet.analysis.results import CHECKOUT, collect
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
-from bitnet.runs.weights import keep_in_bfloat16, load_model
+from bitnet.runs.weights import keep_in_bfloat16, load_model, load_models
 from bitnet.scales import MINIATURE
 
 
@@ -81,3 +82,17 @@ def test_the_committed_models_are_what_their_traces_say(arm):
     measures = bitnet.measure(trained.model, bitnet.Probe.from_corpus(corpus))
     assert bitnet.state(measures, dict(trained.history.references)) == states[arm]
     assert measures["val_loss"] == pytest.approx(trained.history.rows()[-1]["val_loss"], abs=0.02)
+
+
+def test_models_have_the_labels_of_their_runs_and_the_unfinished_are_left_out(tiny_runs):
+    zero, one = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.0", 1]
+    diverged = replace(tiny_runs["adamw-0.0", 0], status="diverged")
+    lines = []
+    models = load_models([zero, diverged, one], lines.append)
+    assert list(models) == ["l2-0.0, seed 0", "l2-0.0, seed 1"]  # none hides another
+    assert lines == ["adamw-0.0, seed 0: diverged, so there is no trained model of it"]
+    assert list(load_models([zero])) == ["l2-0.0"]
+    with pytest.raises(HistoryError, match="diverged, so there is no trained model"):
+        load_model(diverged)
+    with pytest.raises(HistoryError, match="no run is complete"):
+        load_models([diverged], lines.append)
