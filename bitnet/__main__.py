@@ -27,8 +27,8 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 1 and one line on standard error where it cannot, 130 if it was stopped."""
     words = sys.argv[1:] if arguments is None else arguments
-    options = _parser(words).parse_args(words)
     try:
+        options = _parser(words).parse_args(words)
         done = options.command(options)
     except KeyboardInterrupt:
         say("Stopped. The same command resumes from the last checkpoints.", sys.stderr)

@@ -1,5 +1,7 @@
 """The commands in the terminal: what they print, and what they refuse in one line."""
 
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -70,3 +72,26 @@ def test_a_command_that_is_not_known_is_a_usage_error(capsys):
             main(words)
         assert error.value.code == 2
         assert "usage: bitnet" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_line():
+    code = """
+import sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+import bitnet
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "Stopped while importing bitnet.\n")
+
+
+def test_ctrl_c_while_a_command_is_imported_is_one_line(monkeypatch, capsys):
+    def interrupt(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bitnet.__main__.import_module", interrupt)
+    assert main(["runs"]) == 130
+    assert capsys.readouterr().err.count("\n") == 1

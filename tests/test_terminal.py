@@ -5,8 +5,11 @@ import io
 import pytest
 from rich.table import Table
 
+from bitnet import Plan, load_corpus
 from bitnet.checks import OneLineError, ParameterError, path, printable
+from bitnet.runs.history import default_runs_dir
 from bitnet.terminal import Terminal, say
+from tests.support.text import write_text
 
 NASTY = "\x1b]52;c;\x07[/B] [bold]x \x9b31m\u202e\udc80\r:smile:"
 SHOWN = "\\x1b]52;c;\\x07[/B] [bold]x \\x9b31m\\u202e\\udc80\\r:smile:"
@@ -62,3 +65,12 @@ def test_a_path_that_cannot_be_is_refused_in_one_line(value, why):
 def test_a_path_may_begin_at_home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert path("runs_dir", "~/new") == tmp_path / "new"
+    monkeypatch.setenv("BITNET_RUNS", "~/runs")
+    assert default_runs_dir() == Plan().runs_dir == tmp_path / "runs"
+    monkeypatch.setenv("BITNET_RUNS", "~nosuchuser/runs")
+    with pytest.raises(ParameterError, match=r"^BITNET_RUNS = '~nosuchuser/runs': "):
+        default_runs_dir()
+    monkeypatch.setenv("BITNET_CACHE", "~/cache")
+    text = write_text(tmp_path / "text.txt")
+    load_corpus("~/text.txt", log=lambda line: None)
+    assert text.exists() and list((tmp_path / "cache").glob("tokens-*.npy"))
