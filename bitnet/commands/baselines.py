@@ -31,14 +31,14 @@ def command(options: argparse.Namespace) -> int:
     """Print them, or publish."""
     if options.publish:
         FILE.write_text(f"{json.dumps(of_the_committed(), indent=1)}\n", encoding="utf-8")
-        print(f"{FILE.name}: written")
+        say(f"{FILE.name}: written")
         return 0
     corpus = load_corpus(options.text, options.vocabulary, log=_log)
     found = baselines(corpus, options.probe_positions, options.sequence_length)
     losses = {name: float(found[name]) for name in (*BASELINES, "bytes_a_token")}
     bits = in_bits(losses)
     if options.json:
-        print(json.dumps({**found, "bits_per_byte": bits}, indent=1))
+        say(json.dumps({**found, "bits_per_byte": bits}, indent=1))
         return 0
     console = Terminal()
     console.print(

@@ -37,15 +37,15 @@ def command(options: argparse.Namespace) -> int:
     trained = load(options.run)
     found = trained.passages(options.passages, options.tokens, options.seed, log=_aside)
     if options.json:
-        print(json.dumps(_facts(trained, found), indent=2))
+        say(json.dumps(_facts(trained, found), indent=2))
         return 0
     for line in _about(trained, found):
         say(line)
     Terminal().print(_table(found.table()))
-    print("In per cent, with 95 % intervals over the passages.\n")
+    say("In per cent, with 95 % intervals over the passages.\n")
     for name, text in _example(trained, found):
         say(f"{name}: {text}")
-    print("\n«…»: tokens of a 4-gram that stood earlier in the same passage.")
+    say("\n«…»: tokens of a 4-gram that stood earlier in the same passage.")
     return 0
 
 
