@@ -151,7 +151,7 @@ def path(name: str, value: object) -> Path:
         raise ParameterError(name, value, "must be a path")
     try:
         found = Path(value).expanduser()
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             found.stat()  # says what no file system can have, and what this one does not give
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         why = getattr(error, "strerror", None) or first_line(error)

@@ -131,7 +131,7 @@ def load_corpus(
     size = checks.integer("vocabulary", vocabulary, BYTES, LARGEST_VOCABULARY)
     name = check_corpus(name)
     read, version = source(name)
-    folder = checks.folder("cache_dir", cache_dir) or _default_cache_dir()
+    folder = checks.path("cache_dir", cache_dir) if cache_dir else _default_cache_dir()
     small = "" if size == GPT2_VOCABULARY else f":{size}:{PIECE}"
     key = hashlib.sha256(f"{CACHE_FORMAT}:{BLOCK}:{version}{small}".encode()).hexdigest()[:16]
     path = folder / f"tokens-{key}.npy"
@@ -158,8 +158,8 @@ def load_corpus(
 
 
 def _default_cache_dir() -> Path:
-    chosen = checks.folder("BITNET_CACHE", os.environ.get("BITNET_CACHE", ""))
-    return chosen or platformdirs.user_cache_path("bitnet")
+    chosen = os.environ.get("BITNET_CACHE")
+    return checks.path("BITNET_CACHE", chosen) if chosen else platformdirs.user_cache_path("bitnet")
 
 
 # Ids [N], how many of them are for training (None: the blocks of the stream say), vocabulary.
