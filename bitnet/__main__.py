@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from bitnet.checks import OneLineError
 from bitnet.commands.options import INTERRUPTED
+from bitnet.terminal import say
 
 COMMANDS = {
     "verify": "train the arms side by side, judge them at this scale, write a report",
@@ -28,18 +29,18 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 1 and one line on standard error where it cannot, 130 if it was stopped."""
     words = sys.argv[1:] if arguments is None else arguments
-    options = _parser(words).parse_args(words)
     try:
+        options = _parser(words).parse_args(words)
         done = options.command(options)
     except KeyboardInterrupt:
-        print("Stopped. The same command resumes from the last checkpoints.", file=sys.stderr)
+        say("Stopped. The same command resumes from the last checkpoints.", sys.stderr)
         return INTERRUPTED
     except OneLineError as error:
         done = [f"{type(error).__name__}: {error}"]
     if isinstance(done, int):
         return done
     for line in done:
-        print(line, file=sys.stderr)
+        say(line, sys.stderr)
     return 1 if done else 0
 
 

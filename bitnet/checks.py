@@ -2,9 +2,13 @@
 
 import difflib
 import math
+import os
+import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
+from reprlib import Repr
 
 __all__ = [
     "OneLineError",
@@ -16,12 +20,27 @@ __all__ = [
     "integer",
     "names",
     "number",
+    "path",
+    "printable",
     "seeds",
 ]
+
+# What a terminal obeys or cannot write: control characters other than tab and line break, what
+# turns the direction of a line, ends it, or is half of a character.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# A value in a message: one that is nested or has a million entries is cut, and soon.
+_SHORT = Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxlist = _SHORT.maxdict = _SHORT.maxtuple = 12
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 300
+_LONGEST = 500  # characters of a value in a message
 
 
 class OneLineError(Exception):
     """An error whose message is one line that says all there is to say."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__()).replace("\n", "\\n")
 
     def _render_traceback_(self) -> list[str]:
         """Shown by IPython in place of a stack trace."""
@@ -36,7 +55,12 @@ class ParameterError(OneLineError, ValueError):
 
     def __str__(self) -> str:
         name, value, allowed = self.args
-        return f"{name} = {value!r}: {allowed}"
+        return printable(f"{name} = {_shortened(value)}: {allowed}").replace("\n", "\\n")
+
+
+def printable(text: object) -> str:
+    """A text with what a terminal would obey written out, such as \\x1b; line breaks stay."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
 def first_line(error: BaseException) -> str:
@@ -118,22 +142,51 @@ def seeds(name: str, value: object) -> tuple[int, ...]:
     return items
 
 
+def path(name: str, value: object) -> Path:
+    """`value` as a path that the file system can have, there or not; `~` is the home folder.
+
+    Raises: `ParameterError`.
+    """
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise ParameterError(name, value, "must be a path")
+    try:
+        found = Path(value).expanduser()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found.stat()  # says what no file system can have, and what this one does not give
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        why = getattr(error, "strerror", None) or first_line(error)
+        raise ParameterError(name, str(value), f"cannot be used as a path ({why})") from error
+    return found
+
+
 def folder(name: str, value: object) -> Path | None:
-    """A path that is a folder or could become one; None where none was given."""
-    if not isinstance(value, str | Path):
-        raise ParameterError(name, value, "must be a path, or empty for the default")
-    path = Path(value).expanduser()
-    if path.is_file():
-        raise ParameterError(name, str(value), "is a file, and must be a folder or a new name")
-    return path if str(value) else None
+    """A path that is a folder or could become one; None where none was given.
+
+    Raises: `ParameterError`.
+    """
+    if isinstance(value, str) and not value:
+        return None
+    found = path(name, value)
+    if found.exists() and not found.is_dir():
+        raise ParameterError(name, str(value), "is no folder, and must be one or a new name")
+    return found
+
+
+def _shortened(value: object) -> str:
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        return "a number too long to be written"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _items(value: object) -> list[object]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, Iterable):
-        return list(value)
-    return [value]
+    try:
+        return list(value) if isinstance(value, Iterable) else [value]
+    except TypeError:  # numpy's array of no dimension, which is not iterable after all
+        return [value]
 
 
 def _range(low: float, high: float) -> str:

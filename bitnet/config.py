@@ -21,6 +21,12 @@ BLOCK = 1024  # tokens of a corpus; so small that train and held-out see the sam
 # folders are not loaded in its place.
 RECIPE_VERSION = 2
 
+# What a run may ask for. Of more no machine has the memory; windows are cut out of blocks.
+_RANGES = {
+    "hidden": (1, 2**16), "steps": (8, 10**9), "layers": (1, 2**10), "heads": (1, 2**10),
+    "kv_heads": (0, 2**10), "batch_size": (1, 2**20), "sequence_length": (2, BLOCK),
+    "eval_every": (0, 10**9), "probe_positions": (1, 10**9),
+}  # fmt: skip
 # What tells runs apart in a label, in its order.
 _LABELS = {
     "hidden": "hidden {}", "vocabulary": "vocabulary {}", "batch_size": "batch {}",
@@ -120,11 +126,7 @@ class RunConfig:
         object.__setattr__(self, "arm", arm_name(self.arm))
         if isinstance(self.corpus, os.PathLike):
             object.__setattr__(self, "corpus", os.fspath(self.corpus))
-        minimum = {"hidden": 1, "steps": 8, "layers": 1, "heads": 1, "kv_heads": 0, "batch_size": 1,
-                   "sequence_length": 2, "eval_every": 0, "probe_positions": 1}  # fmt: skip
-        for name, low in minimum.items():
-            # The probe's windows are cut out of held-out blocks.
-            high = BLOCK if name == "sequence_length" else None
+        for name, (low, high) in _RANGES.items():
             object.__setattr__(self, name, checks.integer(name, getattr(self, name), low, high))
         for name in ("seed", "order"):
             value = checks.integer(name, getattr(self, name), 0, 2**31 - 1)

@@ -14,8 +14,9 @@ import platformdirs
 import torch
 from filelock import FileLock
 
-from bitnet import checks
+from bitnet import checks, files
 from bitnet.config import BLOCK, BYTES, GPT2_VOCABULARY, LARGEST_VOCABULARY
+from bitnet.terminal import say
 from bitnet.texts import check_corpus, source
 from bitnet.tokenizer import Vocabulary, chunks, gpt2, trained
 
@@ -117,7 +118,7 @@ def load_corpus(
     name: str | Path = "wikipedia-sample",
     vocabulary: int = GPT2_VOCABULARY,
     cache_dir: str | Path = "",
-    log: Callable[[str], None] = print,
+    log: Callable[[str], None] = say,
 ) -> Corpus:
     """The corpus of that name or path, tokenised once and then cached.
 
@@ -131,8 +132,7 @@ def load_corpus(
     size = checks.integer("vocabulary", vocabulary, BYTES, LARGEST_VOCABULARY)
     name = check_corpus(name)
     read, version = source(name)
-    default = os.environ.get("BITNET_CACHE") or platformdirs.user_cache_dir("bitnet")
-    folder = Path(cache_dir or default)
+    folder = checks.path("cache_dir", cache_dir) if cache_dir else _default_cache_dir()
     small = "" if size == GPT2_VOCABULARY else f":{size}:{PIECE}"
     key = hashlib.sha256(f"{CACHE_FORMAT}:{BLOCK}:{version}{small}".encode()).hexdigest()[:16]
     path = folder / f"tokens-{key}.npy"
@@ -156,6 +156,11 @@ def load_corpus(
         remedy = "set BITNET_CACHE to a folder that can be written"
         log(f"{folder}: the tokens could not be kept there ({error}); {remedy}")
     return corpus
+
+
+def _default_cache_dir() -> Path:
+    chosen = os.environ.get("BITNET_CACHE")
+    return checks.path("BITNET_CACHE", chosen) if chosen else platformdirs.user_cache_path("bitnet")
 
 
 # Ids [N], how many of them are for training (None: the blocks of the stream say), vocabulary.
@@ -224,7 +229,7 @@ def _write_cache(path: Path, ids: np.ndarray, train: int | None, vocabulary: Voc
 def _read_cache(path: Path) -> _Tokens | None:
     """The cached tokens, memory-mapped; None unless they match their checksum."""
     try:
-        facts = json.loads(path.with_suffix(".json").read_text())
+        facts = files.read_json(path.with_suffix(".json"))
         ids = np.load(path, mmap_mode="r", allow_pickle=False)
         train, kept = facts.get("train"), facts.get("vocabulary")
         vocabulary = gpt2() if kept is None else Vocabulary.from_text(kept)

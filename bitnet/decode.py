@@ -19,8 +19,9 @@ def prompt_ids(texts: str | Sequence[str], vocabulary: Vocabulary | None = None)
 
     Raises: `ParameterError` where there is no text.
     """
-    parts = [part.strip() for part in (texts.split("|") if isinstance(texts, str) else texts)]
-    ids = (vocabulary or gpt2()).encode([part for part in parts if part])
+    parts = texts.split("|") if isinstance(texts, str) else texts
+    known = isinstance(parts, Sequence) and all(isinstance(part, str) for part in parts)
+    ids = (vocabulary or gpt2()).encode([p.strip() for p in parts if p.strip()]) if known else []
     if not ids:
         allowed = "must be one or more texts, with | between them"
         raise checks.ParameterError("prompts", texts, allowed)
@@ -68,7 +69,7 @@ def check_sampling(
 ) -> tuple[int, float, int, float, int]:
     """The arguments of `continue_prompts`, checked and converted. Raises: `ParameterError`."""
     return (
-        checks.integer("new_tokens", new_tokens, 1),
+        checks.integer("new_tokens", new_tokens, 1, 2**20),
         checks.number("temperature", temperature, 0.0),
         checks.integer("top_k", top_k, 0),
         checks.number("top_p", top_p, 1e-6, 1.0),

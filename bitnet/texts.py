@@ -114,9 +114,9 @@ def _wikipedia_articles(dump: Path) -> list[str]:
 
 def _wikitext() -> list[str]:
     """The brief's corpus, from the hub or from the copy that an earlier visit left."""
-    import datasets
-
     try:
+        import datasets  # makes folders in its cache
+
         with _quiet_datasets(offline=not _hub_answers()):
             rows = datasets.load_dataset("Salesforce/wikitext", "wikitext-2-raw-v1", split="train")
     except Exception as error:  # whatever the hub client raises, the remedy is the same

@@ -1,5 +1,7 @@
 """The commands in the terminal: what they print, and what they refuse in one line."""
 
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -14,10 +16,13 @@ from tests.support.grids import one_grid
     ("options", "line"),
     [
         (["--engine", "dask"], "ParameterError: engine = 'dask': must be one of pool, ray"),
-        (["--workers", "0"], "ParameterError: workers = '0': must be a whole number of at least 1"),
+        (
+            ["--workers", "0"],
+            "ParameterError: workers = '0': must be a whole number from 1 to 1024",
+        ),
         (
             ["--workers", "two"],
-            "ParameterError: workers = 'two': must be a whole number of at least 1",
+            "ParameterError: workers = 'two': must be a whole number from 1 to 1024",
         ),
         (["--device", "gpu"], "ParameterError: device = 'gpu': must be auto, cpu, cuda"),
         (["--device", "cuda:99"], "ParameterError: device = 'cuda:99'"),
@@ -75,3 +80,26 @@ def test_what_is_published_is_of_the_registered_plans_and_of_no_other(tmp_path, 
         main(["evidence", "--publish", "--plan", str(tmp_path / "grid.yaml")])
     assert error.value.code == 2
     assert "unrecognized arguments: --plan" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_line():
+    code = """
+import sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+import bitnet
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "Stopped while importing bitnet.\n")
+
+
+def test_ctrl_c_while_a_command_is_imported_is_one_line(monkeypatch, capsys):
+    def interrupt(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bitnet.__main__.import_module", interrupt)
+    assert main(["runs"]) == 130
+    assert capsys.readouterr().err.count("\n") == 1

@@ -4,7 +4,6 @@ New runs have them among their references. The committed ones are older, and sta
 theirs are in `results/baselines.json`, without any text.
 """
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from bitnet.config import BLOCK
 from bitnet.data import Corpus, load_corpus
 from bitnet.evaluation.diversity import Probe
 from bitnet.evaluation.ngrams import bits_per_byte
+from bitnet.files import read_json
 from bitnet.runs.history import History, HistoryError
 from bitnet.scales import SCALES
 
@@ -100,5 +100,5 @@ def _committed(path: Path) -> dict[tuple[object, ...], dict[str, float]]:
         (row["fingerprint"], row["sequence_length"], row["probe_positions"]): {
             name: row[name] for name in (*BASELINES, _BYTES)
         }
-        for row in json.loads(path.read_text(encoding="utf-8"))
+        for row in read_json(path)
     }

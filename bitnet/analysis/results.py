@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bitnet import checks
 from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
@@ -34,7 +35,7 @@ def load_results(
 
     Raises: `HistoryError` where there is none, and for one that is damaged.
     """
-    folder = Path(folder or RESULTS).expanduser()
+    folder = checks.folder("folder", folder) or RESULTS
     wanted = {"hidden": hidden, "steps": steps, "seed": seed}
     found = [History.load(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
     chosen = [
@@ -64,7 +65,7 @@ def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataF
 
     Raises: `HistoryError` where there is no run of the grid at all.
     """
-    folder = Path(folder or RESULTS).expanduser()
+    folder = checks.folder("runs_dir", folder) or RESULTS
     texts, histories, rows = _fingerprints(grid), [], []
     for run in grid.runs:
         history, found = _find(run, folder, texts)
@@ -89,7 +90,8 @@ def collect(
     `results/runs` if empty. A run that is there already is left alone, and is not
     joined by a second one from another device. Returns the names of the new ones.
     """
-    source, folder = Path(runs_dir or default_runs_dir()), Path(folder or RESULTS)
+    source = checks.folder("runs_dir", runs_dir) or default_runs_dir()
+    folder = checks.folder("folder", folder) or RESULTS
     left_out, new = shutil.ignore_patterns("*.safetensors", "*.tmp"), []
     texts = _fingerprints(grid)
     for run in grid.runs:

@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 
-from rich.console import Console
 from rich.table import Table
 
 from bitnet.analysis.baselines import BASELINES, FILE, baselines, in_bits, of_the_committed
@@ -12,6 +11,7 @@ from bitnet.commands.options import Add
 from bitnet.config import GPT2_VOCABULARY
 from bitnet.data import load_corpus
 from bitnet.evaluation.measures import number
+from bitnet.terminal import Terminal, say
 
 
 def add_options(add: Add) -> None:
@@ -31,23 +31,23 @@ def command(options: argparse.Namespace) -> int:
     """Print them, or publish."""
     if options.publish:
         FILE.write_text(f"{json.dumps(of_the_committed(), indent=1)}\n", encoding="utf-8")
-        print(f"{FILE.name}: written")
+        say(f"{FILE.name}: written")
         return 0
     corpus = load_corpus(options.text, options.vocabulary, log=_log)
     found = baselines(corpus, options.probe_positions, options.sequence_length)
     losses = {name: float(found[name]) for name in (*BASELINES, "bytes_a_token")}
     bits = in_bits(losses)
     if options.json:
-        print(json.dumps({**found, "bits_per_byte": bits}, indent=1))
+        say(json.dumps({**found, "bits_per_byte": bits}, indent=1))
         return 0
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(
         f"{corpus.name}, vocabulary {number(corpus.vocab_size)}: "
         f"{number(float(found['train_tokens']))} training tokens, "
         f"{number(float(found['positions']))} held-out positions, "
         f"{number(losses['bytes_a_token'], 2)} bytes a token",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        soft_wrap=True,
+    )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("loss")
     table.add_column("nats a token", justify="right")
@@ -60,4 +60,4 @@ def command(options: argparse.Namespace) -> int:
 
 def _log(line: str) -> None:
     """What is said by the way, beside the output, which may be read by a program."""
-    print(line, file=sys.stderr)
+    say(line, sys.stderr)

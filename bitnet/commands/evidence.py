@@ -6,6 +6,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from bitnet import checks
 from bitnet.analysis import cause as second_plan
 from bitnet.analysis import cure as third_plan
 from bitnet.analysis.cause import Forecast, cause
@@ -25,6 +26,7 @@ from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History, default_runs_dir
 from bitnet.runs.trained import load
 from bitnet.scales import FULL, MINIATURE, SCALES, scale_of
+from bitnet.terminal import say
 
 
 def add_options(add: Add) -> None:
@@ -42,18 +44,18 @@ def command(options: argparse.Namespace) -> int:
     if not options.publish:
         scale = SCALES[options.scale]
         plan = load_plan(scale=scale)
-        print(summary(plan, survey(plan, options.runs_dir or CHECKOUT / scale.results)[0]))
+        say(summary(plan, survey(plan, options.runs_dir or CHECKOUT / scale.results)[0]))
         return 0
     found = {}
     for scale in SCALES.values():
         plan = load_plan(scale=scale)
         folder = CHECKOUT / scale.results
         for name in collect(plan, options.runs_dir, folder, _is_to_write):
-            print(f"new: {scale.results}/{name}")
+            say(f"new: {scale.results}/{name}")
         found[scale.name] = (plan, survey(plan, CHECKOUT / scale.results)[0])
-    runs_dir = options.runs_dir or default_runs_dir()
+    runs_dir = checks.folder("runs_dir", options.runs_dir) or default_runs_dir()
     for history in add_runs(second_plan.planned(), runs_dir, second_plan.TABLE):
-        print(f"new: results/plan-2: {history.manifest['identity']}")
+        say(f"new: results/plan-2: {history.manifest['identity']}")
     _add_cured(runs_dir)
     full, miniature = found[FULL.name], found[MINIATURE.name]
     second, forecast = table_of(second_plan.TABLE), Forecast()
@@ -66,7 +68,7 @@ def command(options: argparse.Namespace) -> int:
         ("results/CURE.md", cure(table_of(third_plan.TABLE), passages_of())),
     ):
         changed = quote(CHECKOUT / document, text)
-        print(f"{document}: {'rewritten' if changed else 'as it was'}")
+        say(f"{document}: {'rewritten' if changed else 'as it was'}")
     pictures = CHECKOUT / "results" / "pictures"
     _draw_hero(pictures / "hero.png", full[1])
     diagram = phase_diagram(cells(second, forecast.predict), forecast.boundaries(second[0].config))
@@ -78,7 +80,7 @@ def _add_cured(runs_dir: str | Path) -> None:
     """The third plan's finished runs, each with what it writes after held-out openings."""
     for history in add_runs(third_plan.planned(), runs_dir, third_plan.TABLE):
         identity = str(history.manifest["identity"])
-        print(f"new: results/cure: {identity}")
+        say(f"new: results/cure: {identity}")
         if history.complete:
             add_passages(identity, load(Path(runs_dir) / identity).passages().table())
 
@@ -98,7 +100,7 @@ def _draw_hero(path: Path, histories: Sequence[History]) -> None:
 
 def _draw(path: Path, figure: go.Figure) -> None:
     if not can_draw():
-        print(f"{path.name}: not drawn, for want of a Chromium")
+        say(f"{path.name}: not drawn, for want of a Chromium")
         return
     path.write_bytes(picture(figure.to_dict(), width=1000))
-    print(f"{path.name}: drawn")
+    say(f"{path.name}: drawn")

@@ -4,6 +4,7 @@ import argparse
 
 from bitnet.commands.options import Add
 from bitnet.runs.trained import load
+from bitnet.terminal import say
 
 
 def add_options(add: Add) -> None:
@@ -23,5 +24,5 @@ def command(options: argparse.Namespace) -> int:
         options.prompt, tokens=options.tokens, temperature=options.temperature,
         top_p=options.top_p, seed=options.seed,
     )  # fmt: skip
-    print(options.prompt + said)
+    say(options.prompt + said)
     return 0

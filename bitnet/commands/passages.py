@@ -5,13 +5,13 @@ import json
 import sys
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from bitnet.commands.options import Add
 from bitnet.display.tables import segments
 from bitnet.evaluation.passages import GIVEN, MEASURED, PASSAGES, TOKENS, Passages
 from bitnet.runs.trained import TrainedRun, load
+from bitnet.terminal import Terminal, say
 
 HEADS = {
     "seq_rep_4": "repeated\n4-grams",
@@ -37,20 +37,20 @@ def command(options: argparse.Namespace) -> int:
     trained = load(options.run)
     found = trained.passages(options.passages, options.tokens, options.seed, log=_aside)
     if options.json:
-        print(json.dumps(_facts(trained, found), indent=2))
+        say(json.dumps(_facts(trained, found), indent=2))
         return 0
     for line in _about(trained, found):
-        print(line)
-    Console(highlight=False).print(_table(found.table()))
-    print("In per cent, with 95 % intervals over the passages.\n")
+        say(line)
+    Terminal().print(_table(found.table()))
+    say("In per cent, with 95 % intervals over the passages.\n")
     for name, text in _example(trained, found):
-        print(f"{name}: {text}")
-    print("\n«…»: tokens of a 4-gram that stood earlier in the same passage.")
+        say(f"{name}: {text}")
+    say("\n«…»: tokens of a 4-gram that stood earlier in the same passage.")
     return 0
 
 
 def _aside(line: str) -> None:
-    print(line, file=sys.stderr)  # so that what is printed is the table alone
+    say(line, sys.stderr)  # so that what is printed is the table alone
 
 
 def _facts(trained: TrainedRun, found: Passages) -> dict[str, object]:

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from bitnet.checks import ParameterError, folder
 from bitnet.commands.options import Add
 from bitnet.evaluation.measures import MEASURES
 from bitnet.runs.history import History, HistoryError, default_runs_dir
+from bitnet.terminal import Terminal
 
 SHOWN = {"unique_tokens": "tokens", "val_loss": "loss"}  # measures, and their short heads
 
@@ -25,7 +25,7 @@ def command(options: argparse.Namespace) -> int:
     manifests = sorted(where.glob("*/manifest.json"))
     if not manifests:
         raise HistoryError(f"{where}: holds no runs; `bitnet verify` trains some")
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(f"{len(manifests)} run{'s' * (len(manifests) > 1)} in {where}", soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("run", no_wrap=True)  # what the other commands take, so never cut or folded

@@ -1,11 +1,12 @@
 """`bitnet story`: write the page that tells the committed full runs, step by step."""
 
 import argparse
-from pathlib import Path
 
+from bitnet import checks
 from bitnet.analysis.results import CHECKOUT, load_results
 from bitnet.commands.options import Add
 from bitnet.display.story import story_page
+from bitnet.terminal import say
 
 
 def add_options(add: Add) -> None:
@@ -15,7 +16,7 @@ def add_options(add: Add) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """Write it."""
-    path = Path(options.page) if options.page else CHECKOUT / "results" / "story.html"
+    path = checks.path("page", options.page or CHECKOUT / "results" / "story.html")
     path.write_text(story_page(load_results()), encoding="utf-8")
-    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, opens offline in a browser")
+    say(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, opens offline in a browser")
     return 0

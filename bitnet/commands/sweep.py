@@ -1,11 +1,15 @@
 """`bitnet sweep`: train every run of a grid file, several at once."""
 
 import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
 
-from bitnet.checks import choice
+from bitnet.checks import ParameterError, choice
 from bitnet.commands.options import Add, add_where
 from bitnet.runs.grid import Grid
 from bitnet.sweep.runner import ENGINES, Runner, failures
+from bitnet.terminal import say
 
 
 def add_options(add: Add) -> None:
@@ -26,8 +30,20 @@ def command(options: argparse.Namespace) -> int | list[str]:
     engine = ENGINES[choice("engine", options.engine, tuple(ENGINES))]
     where = options.workers, options.device, options.precision
     grid = Grid.load(options.grid, options.notebook)
+    if grid.proposed:
+        say(f"{options.grid} asks to execute a notebook, which is code: {grid.proposed}")
+        grid = replace(grid, notebook=None if options.dry_run else _agreed(grid.proposed))
     runner = Runner.prepare(grid, lambda jobs: engine(jobs, *where), options.runs_dir)
     if options.dry_run:
         runner.dry_run()
         return 0
     return failures(runner.run())
+
+
+def _agreed(notebook: Path) -> Path:
+    """The notebook that a grid file proposes, if whoever sits at the terminal says yes to it."""
+    asked = sys.stdin.isatty() and input("Execute it for each run? [y/N] ").strip().lower()
+    if asked not in ("y", "yes"):
+        allowed = "is proposed by the grid file alone; name it with --notebook, or '' for none"
+        raise ParameterError("notebook", str(notebook), allowed)
+    return notebook

@@ -2,8 +2,6 @@
 
 import argparse
 
-from rich.console import Console
-
 from bitnet.analysis.preflight import preflight
 from bitnet.analysis.verdict import judge
 from bitnet.commands.options import Add, add_sizes, add_where
@@ -13,6 +11,7 @@ from bitnet.display.report_folder import claim_report
 from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.plan import Plan
 from bitnet.sweep.study import prepare, train
+from bitnet.terminal import Terminal
 
 
 def add_options(add: Add) -> None:
@@ -37,16 +36,16 @@ def command(options: argparse.Namespace) -> int:
         vocabulary=options.vocabulary, order=options.order,
     )  # fmt: skip
     report = claim_report(plan, options.report_dir)
-    console = Console(highlight=False)
+    console = Terminal()
     runner = prepare(plan, options.workers, console)
     findings = preflight(plan.runs, plan.load_corpus())
     for finding in findings:
         if finding.level == "warning":
             line = f"{finding.subject}: {finding.message}"
-            console.print(line, style="yellow", markup=False)
+            console.print(line, style="yellow")
     if runner.pending:
         console.print("Measuring how long it takes here ...")
-        console.print(runner.estimate()[0], markup=False)
+        console.print(runner.estimate()[0])
     histories = train(runner)
     write_report(report, plan, histories, findings, judge(histories))
     print_report(report, console)

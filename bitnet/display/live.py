@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
-from rich.console import Console
-
 from bitnet.checks import OneLineError, ParameterError
 from bitnet.display.live_view import LiveView
 from bitnet.evaluation.diversity import OPENING, Probe
@@ -20,6 +18,7 @@ from bitnet.sweep.job import Event, Job, Outcome
 from bitnet.sweep.runner import Runner
 from bitnet.sweep.sharing import begins
 from bitnet.sweep.study import histories, prepare
+from bitnet.terminal import Terminal
 
 POLL_SECONDS = 0.1
 
@@ -228,10 +227,8 @@ def _announce(runner: Runner) -> None:
     except EstimateError as error:
         line = str(error)
     for text in (*runner.sharing(), line):
-        _plain().print(text, markup=False, soft_wrap=True)
+        _plain().print(text, soft_wrap=True)
 
 
-def _plain(file: TextIO | None = None) -> Console:
-    return Console(
-        file=file or sys.stdout, highlight=False, force_jupyter=False, force_terminal=False
-    )
+def _plain(file: TextIO | None = None) -> Terminal:
+    return Terminal(file=file or sys.stdout, force_jupyter=False, force_terminal=False)

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bitnet.display.bundle import read_bundle
 from bitnet.display.report import read_report
+from bitnet.terminal import Terminal
 
 __all__ = ["print_bundle", "print_report"]
 
@@ -18,13 +17,13 @@ _FILES = (
 )
 
 
-def print_bundle(path: str | Path, console: Console | None = None) -> None:
+def print_bundle(path: str | Path, console: Terminal | None = None) -> None:
     """Print the answer of a file of `bitnet verify-gpu`, what each run counted, and on what.
 
     Raises: `HistoryError` where it is no such file, or not whole.
     """
     bundle = read_bundle(path)
-    console = console or Console(highlight=False)
+    console = console or Terminal()
     _print_facts(bundle.facts, console)
     environment = bundle.environment
     configs = [history.config for history in bundle.histories]
@@ -33,29 +32,29 @@ def print_bundle(path: str | Path, console: Console | None = None) -> None:
         if history.evaluated:
             tokens, state = history.measures.unique_tokens.iloc[-1], history.states.iloc[-1]
             end += f", {tokens:.0f} distinct tokens at its last evaluation, {state}"
-        console.print(f"  {config.label(configs)}: {end}", markup=False)
+        console.print(f"  {config.label(configs)}: {end}")
     where = f"{environment['device']}, torch {environment['torch']}, CUDA {environment['cuda']}"
-    console.print(f"\nTrained on: {where}.", markup=False)
+    console.print(f"\nTrained on: {where}.")
     for warning in environment["warnings"]:
-        console.print(f"WARNING: {warning}.", style="yellow", markup=False)
+        console.print(f"WARNING: {warning}.", style="yellow")
     whole = f"{len(configs)} runs, whole by their checksums; the verdict is theirs"
-    console.print(f"  {path}  {whole}", markup=False, soft_wrap=True)
+    console.print(f"  {path}  {whole}", soft_wrap=True)
 
 
-def print_report(folder: str | Path, console: Console | None = None) -> None:
+def print_report(folder: str | Path, console: Terminal | None = None) -> None:
     """Print the answer at this scale, that of the full runs, what is alike, and where the rest is.
 
     Raises: `HistoryError` where there is no report.
     """
-    console = console or Console(highlight=False)
+    console = console or Terminal()
     _print_facts(read_report(folder), console)
     for name, what in _FILES:
-        console.print(f"  {Path(folder) / name}  {what}", markup=False, soft_wrap=True)
+        console.print(f"  {Path(folder) / name}  {what}", soft_wrap=True)
 
 
-def _print_facts(facts: Mapping[str, Any], console: Console) -> None:
+def _print_facts(facts: Mapping[str, Any], console: Terminal) -> None:
     def say(text: str = "", style: str = "") -> None:
-        console.print(text, style=style, markup=False, soft_wrap=False)
+        console.print(text, style=style, soft_wrap=False)
 
     say(f"\n{facts['question']}\n", "bold")
     say(_capital(facts["in_words"]) + ".", "bold")

@@ -6,6 +6,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from bitnet.checks import printable
 from bitnet.config import RunConfig
 from bitnet.evaluation.measures import MEASURES, number
 from bitnet.records import Record
@@ -36,7 +37,7 @@ class ProgressBar:
             self.bar = tqdm(
                 total=config.steps,
                 initial=record.step,
-                desc=config.label(self.among),
+                desc=printable(config.label(self.among)),
                 unit="step",
                 file=self.stream,
                 mininterval=SECONDS_BETWEEN_LINES,

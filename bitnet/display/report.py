@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bitnet import checks, files
 from bitnet.analysis.answer import beside_full, in_words
 from bitnet.analysis.counts import final_counts
 from bitnet.analysis.preflight import Finding
@@ -39,7 +40,7 @@ def write_report(
 
     Raises: `HistoryError` if `folder` holds something else or cannot be written.
     """
-    folder = Path(folder)
+    folder = checks.path("report_dir", folder)
     with place_for(folder) as partial:
         (partial / TRACES).mkdir()
         for history in histories:
@@ -59,10 +60,10 @@ def read_report(folder: str | Path) -> dict[str, Any]:
 
     Raises: `HistoryError` where there is no report, or one of an earlier version.
     """
-    path, remedy = Path(folder) / VERDICT, "run 'make verify' first"
+    path, remedy = checks.path("folder", folder) / VERDICT, "run 'make verify' first"
     try:
-        facts = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
+        facts = files.read_json(path)
+    except (OSError, ValueError) as error:
         raise HistoryError(
             f"{folder}: no finished report here ({first_line(error)}); {remedy}"
         ) from error

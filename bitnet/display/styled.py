@@ -1,6 +1,7 @@
-"""Tables of numbers for a notebook, written as people write them."""
+"""Tables and texts for a notebook; what stands in them is text, and no HTML."""
 
 import math
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,14 @@ from pandas.io.formats.style import Styler
 
 from bitnet.evaluation.measures import MEASURES, MISSING, Measure, number
 
-__all__ = ["styled"]
+__all__ = ["markdown", "styled"]
+
+
+def markdown(text: str) -> object:
+    """A text in Markdown, such as a verdict with the names of runs in it, as IPython shows it."""
+    from IPython.display import Markdown
+
+    return Markdown(escape(text, quote=False))
 
 
 def styled(frame: pd.DataFrame, missing: str = MISSING) -> Styler:
@@ -26,6 +34,8 @@ def styled(frame: pd.DataFrame, missing: str = MISSING) -> Styler:
         for column in frame
     }
     style = pd.DataFrame(cells, index=frame.index).style.format(escape="html")
+    for axis in (0, 1):  # labels are texts too, such as the arm of a run
+        style = style.format_index(str, escape="html", axis=axis)
     return style.hide() if isinstance(frame.index, pd.RangeIndex) else style
 
 

@@ -94,20 +94,20 @@ def _grid_line(
 def row_norm_figure(
     histories: Sequence[History],
     which: str = "embedding",
-    predicted: Sequence[tuple[str, Sequence[int], Sequence[float]]] = (),
+    predicted: Sequence[tuple[RunConfig, Sequence[int], Sequence[float]]] = (),
 ) -> go.Figure:
     """Mean norm of the rows of `which` over training, by how often their token stands in the text.
 
-    `which`: "embedding" or "head". One panel a run. `predicted` adds curves as (arm, steps,
-    norms), dotted.
+    `which`: "embedding" or "head". One panel a run. `predicted` adds curves as (run, steps,
+    norms), dotted, to the panels of these runs.
     """
     figure = _panels(histories)
     for column, history in enumerate(histories, start=1):
         for name, hue in zip(ROW_BINS, _BIN_COLOURS, strict=True):
             norms = history.health[f"row_norm.{which}.{name}"]
             _panel_line(figure, column, history, _often(name), norms, hue)
-        for arm, steps, norms in predicted:
-            if arm == history.config.arm:
+        for run, steps, norms in predicted:
+            if run == history.config:
                 figure.add_scatter(
                     x=list(steps),
                     y=[round(float(norm), 5) for norm in norms],

@@ -12,8 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
+from bitnet import files
 from bitnet.checks import first_line
 from bitnet.runs.history import seal
+from bitnet.terminal import say
 
 __all__ = [
     "Cadence",
@@ -71,7 +73,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     known = {"run": folder.name, "step": checkpoint.step, "tensors": digest}
     known |= {"rows": list(checkpoint.rows)}
     partial = tensors.with_suffix(".tmp")
-    partial.write_text(json.dumps({"sha256": seal(known), **known}))
+    files.write_text(partial, json.dumps({"sha256": seal(known), **known}))
     put_in_place(partial, facts)
     for step in saved_steps(folder)[:-KEPT]:
         for path in _paths(folder, step):
@@ -81,6 +83,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
     """Write a `safetensors` file, whole or not at all; its sha256. Raises: `OSError`."""
     partial = path.with_suffix(".tmp")
+    partial.unlink(missing_ok=True)  # a link would be followed
     try:
         save_file(tensors, partial)
     except SafetensorError as error:  # its name for any failure to write
@@ -93,7 +96,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
 
 def latest(
     folder: Path,
-    log: Callable[[str], None] = print,
+    log: Callable[[str], None] = say,
     check: Callable[[Checkpoint], None] = lambda _: None,
 ) -> Checkpoint | None:
     """The newest checkpoint that is whole; each damaged one is logged and passed over.
@@ -103,8 +106,8 @@ def latest(
     for step in reversed(saved_steps(folder)):
         tensors, facts_path = _paths(folder, step)
         try:
-            facts = json.loads(facts_path.read_text())
-            content = tensors.read_bytes()
+            facts = files.read_json(facts_path)
+            content = files.read_bytes(tensors, files.LARGEST_TENSORS)
             whole = hashlib.sha256(content).hexdigest() == facts["tensors"]
             if not whole or seal(facts) != facts["sha256"] or facts["step"] != step:
                 raise ValueError("its checksum does not match")
@@ -114,8 +117,7 @@ def latest(
             check(found)
             return found
         except (
-            OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
-            SafetensorError,
+            OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError
         ) as error:  # fmt: skip
             log(f"{tensors}: damaged checkpoint passed over ({first_line(error)})")
     return None

@@ -11,6 +11,7 @@ import yaml
 
 from bitnet import checks
 from bitnet.config import BYTES, RunConfig
+from bitnet.files import read_bytes
 from bitnet.recipes import arm_names
 from bitnet.runs.plan import Plan
 from bitnet.scales import FULL, SCALES
@@ -21,6 +22,7 @@ __all__ = ["Grid", "find_notebook"]
 KEYS = ("notebook", "grids")
 # The sizes, each with the least that a run allows.
 SIZES = {"hidden": 1, "steps": 8, "vocabulary": BYTES, "batch_size": 1, "sequence_length": 2}
+LARGEST = 2**18  # bytes of a grid file
 GRID_KEYS = ("scale", *SIZES, "arms", "seeds", "order", "corpus")
 
 
@@ -28,21 +30,25 @@ GRID_KEYS = ("scale", *SIZES, "arms", "seeds", "order", "corpus")
 class Grid:
     """What a grid file asks for: its runs in their order, each once, and a notebook for each.
 
-    `notebook` is None where there is none. Seeds vary slowest within each of the file's `grids`, so
-    that every arm is there once before any is repeated.
+    `notebook` is the one to execute, if any; a file may only have one `proposed`, since a notebook
+    is code, and whoever starts the sweep has to agree. Seeds vary slowest within each of the file's
+    `grids`, so that every arm is there once before any is repeated.
     """
 
     runs: tuple[RunConfig, ...]
     notebook: Path | None = None
+    proposed: Path | None = None
 
     @classmethod
     def load(cls, path: str | Path, notebook: str | None = None) -> "Grid":
-        """The grid of a YAML file; `notebook`, if not None, is taken instead of the file's own.
+        """The grid of a YAML file, and `notebook`, a path from here ("": none), to be executed.
+
+        The file's own is then forgotten; with None it is proposed.
 
         Raises: `ParameterError`, one line, for a file that cannot be read and for anything in it
         that is not understood.
         """
-        path = Path(path).expanduser()
+        path = checks.path("grid", path)
         values = _read(path)
         if not isinstance(values, dict):
             raise checks.ParameterError("grid", str(path), f"must hold the keys {', '.join(KEYS)}")
@@ -53,8 +59,11 @@ class Grid:
             allowed = f"must be a list of grids, each with {', '.join(GRID_KEYS)}"
             raise checks.ParameterError("grids", grids, allowed)
         runs = [run for index, grid in enumerate(grids) for run in _runs(f"grids[{index}]", grid)]
-        wanted = values.get("notebook", "") if notebook is None else notebook
-        return cls(tuple(dict.fromkeys(runs)), find_notebook(wanted, path.resolve().parent))
+        once = tuple(dict.fromkeys(runs))
+        if notebook is not None:
+            return cls(once, find_notebook(notebook, Path.cwd()))
+        beside = path.resolve().parent
+        return cls(once, proposed=find_notebook(values.get("notebook", ""), beside))
 
 
 def find_notebook(name: object, beside: Path) -> Path | None:
@@ -68,7 +77,8 @@ def find_notebook(name: object, beside: Path) -> Path | None:
         allowed = "must be the name of an .ipynb file, or empty for none"
         raise checks.ParameterError("notebook", name, allowed)
     next_to_it = beside.parent / "notebooks"
-    for path in (Path(name).expanduser(), beside / name, next_to_it / name):
+    asked = checks.path("notebook", name)
+    for path in (asked, beside / asked, next_to_it / asked):
         if path.is_file():
             return path.resolve()
     allowed = f"no such file here, in {beside} or in {next_to_it}"
@@ -128,7 +138,18 @@ def _runs(where: str, grid: object) -> list[RunConfig]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key may be given once; the plain loader drops all but the last silently."""
+    """YAML in which a key may be given once, and nothing stands for something else.
+
+    The plain loader drops all but the last of a key silently. Aliases of aliases make gigabytes of
+    a few lines, and no grid needs one.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            problem = "aliases (*name) are not understood here"
+            raise yaml.composer.ComposerError(None, None, problem, mark)
+        return super().compose_node(parent, index)
 
     def compose_mapping_node(self, anchor: dict[str, Any]) -> yaml.MappingNode:
         # Here, before a merge key (<<) brings in those that may be given again.
@@ -143,9 +164,9 @@ class _Loader(yaml.SafeLoader):
 
 def _read(path: Path) -> object:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        return yaml.load(read_bytes(path.resolve(), LARGEST).decode(), _Loader)
     except OSError as error:
-        allowed = f"cannot be read ({error.strerror})"
+        allowed = f"cannot be read ({error.strerror or error})"
         raise checks.ParameterError("grid", str(path), allowed) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from bitnet import checks, files
 from bitnet.checks import OneLineError, first_line
 from bitnet.config import GPT2_VOCABULARY, RunConfig
 from bitnet.evaluation.diversity import state
@@ -50,10 +51,10 @@ class UnreadableError(HistoryError):
 def default_runs_dir() -> Path:
     """Where runs are kept unless a parameter says otherwise.
 
-    $BITNET_RUNS, else `runs` in the checkout, else `./runs`.
+    $BITNET_RUNS, else `runs` in the checkout, else `./runs`. Raises: `ParameterError`.
     """
-    if os.environ.get("BITNET_RUNS"):
-        return Path(os.environ["BITNET_RUNS"])
+    if chosen := checks.folder("BITNET_RUNS", os.environ.get("BITNET_RUNS", "")):
+        return chosen
     checkout = Path(__file__).parents[2]
     return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "runs"
 
@@ -94,7 +95,7 @@ class History:
         if self.folder is None:
             raise HistoryError(f"{self.config.label()}: has no folder, and so no vocabulary")
         try:
-            return Vocabulary.from_text((self.folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
+            return Vocabulary.from_text(files.read_text(self.folder / VOCABULARY_FILE))
         except (OSError, ValueError) as error:
             path = self.folder / VOCABULARY_FILE
             raise HistoryError(f"{path}: cannot be read ({first_line(error)})") from error
@@ -143,9 +144,7 @@ class History:
         folder = Path(folder)
         try:
             return cls._load(folder)
-        except (
-            FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, RecursionError
-        ) as error:  # fmt: skip
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
             problem = (
                 f"not a readable run folder ({first_line(error)}); move it away to train again"
             )
@@ -156,14 +155,16 @@ class History:
 
     @classmethod
     def _load(cls, folder: Path) -> "History":
+        files.check_folder(folder)
         manifest = _sealed_manifest(folder)
         config = RunConfig(**manifest["config"])
         _check_names(folder, manifest["identity"], config)
-        under_way, files = manifest["status"] == "running", manifest.get("files", {})
-        if not under_way and set(files) != set(sealed_files(config)):
+        under_way, sums = manifest["status"] == "running", manifest.get("files", {})
+        if not under_way and set(sums) != set(sealed_files(config)):
             raise ValueError("manifest.json has not the checksums of a run's files")
-        for name, expected in files.items():
-            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
+        for name, expected in sums.items():
+            content = files.read_bytes(files.sibling(folder, name))
+            if hashlib.sha256(content).hexdigest() != expected:
                 raise ValueError(f"{name} does not match its checksum")
         measures, health, snapshots = read_rows(folder, config, under_way)
         return cls(
@@ -184,7 +185,7 @@ def sealed_files(config: RunConfig) -> tuple[str, ...]:
 
 
 def _sealed_manifest(folder: Path) -> dict[str, Any]:
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = files.read_json(folder / "manifest.json")
     if manifest["format"] > FORMAT:
         made = f"made by a newer version of bitnet (format {manifest['format']}); update it"
         raise NewerFormatError(f"{folder}: {made}")
@@ -208,7 +209,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest of a run folder, by its own checksum; None where there is none that is whole."""
     try:
         return _sealed_manifest(folder)
-    except (HistoryError, OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (HistoryError, OSError, ValueError, KeyError, TypeError):
         return None
 
 

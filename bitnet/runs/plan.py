@@ -15,6 +15,7 @@ from bitnet.runs.history import History, default_runs_dir
 from bitnet.runs.run import Callback, run
 from bitnet.runtime.backend import Backend, choose
 from bitnet.scales import choose_scale
+from bitnet.terminal import say
 from bitnet.texts import check_corpus
 
 __all__ = ["Plan", "execute"]
@@ -87,7 +88,7 @@ class Plan:
         digest = hashlib.sha256(json.dumps([*facts, backend.strict]).encode()).hexdigest()
         return f"verify-{self.scale}-h{self.hidden}-t{self.steps}-{digest[:8]}"
 
-    def load_corpus(self, log: Callable[[str], None] = print) -> Corpus:
+    def load_corpus(self, log: Callable[[str], None] = say) -> Corpus:
         """The text of this plan, tokenised. Raises: `ParameterError` as `load_corpus`."""
         return load_corpus(self.corpus, self.vocabulary, log=log)
 
@@ -96,7 +97,7 @@ def execute(
     plan: Plan,
     corpus: Corpus | None = None,
     callbacks: Sequence[Callback] = (),
-    log: Callable[[str], None] = print,
+    log: Callable[[str], None] = say,
 ) -> list[History]:
     """Train every run of a plan, one after the other, and return their histories in order.
 

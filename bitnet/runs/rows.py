@@ -1,11 +1,12 @@
 """The evaluations of a run as its files hold them, one row each: measures, health, snapshots."""
 
-import json
+import io
 from itertools import chain, pairwise
 from pathlib import Path
 
 import pandas as pd
 
+from bitnet import files
 from bitnet.config import RunConfig
 from bitnet.evaluation.measures import MEASURES
 from bitnet.evaluation.weights import HEALTH
@@ -31,7 +32,7 @@ def read_rows(
     """
     measures = _table(folder / "measures.csv", MEASURE_COLUMNS, config.steps)
     health = _table(folder / "health.csv", HEALTH_COLUMNS, config.steps)
-    lines = (folder / "snapshots.jsonl").read_text().splitlines()
+    lines = files.read_text(folder / "snapshots.jsonl").splitlines()
     if under_way:
         rows = min(len(measures), len(health), len(lines))
         measures, health, lines = measures[:rows], health[:rows], lines[:rows]
@@ -43,7 +44,7 @@ def read_rows(
 
 
 def _table(path: Path, columns: tuple[str, ...], last_step: int) -> pd.DataFrame:
-    table = pd.read_csv(path)[list(columns)]
+    table = pd.read_csv(io.BytesIO(files.read_bytes(path)))[list(columns)]
     if not len(table):
         return table
     if any(dtype.kind not in "if" for dtype in table.dtypes) or table.step.dtype.kind != "i":
@@ -55,7 +56,7 @@ def _table(path: Path, columns: tuple[str, ...], last_step: int) -> pd.DataFrame
 
 
 def _snapshot(line: str, vocabulary: int) -> Snapshot:
-    values = json.loads(line)
+    values = files.parse_json(line)
     check_snapshot(values, name_prefix="snapshots.jsonl")
     found = Snapshot(**values)
     pairs = (*found.top_tokens, *chain(*found.next_tokens))

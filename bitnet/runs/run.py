@@ -14,6 +14,7 @@ from bitnet.checks import ParameterError, first_line
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
 from bitnet.evaluation.evaluate import Evaluation
+from bitnet.files import check_folder
 from bitnet.records import Diverged, Record
 from bitnet.runs.checkpoint import (
     Cadence,
@@ -33,6 +34,7 @@ from bitnet.runs.writer import HistoryWriter
 from bitnet.runtime.backend import Backend
 from bitnet.runtime.cpu import start_threads
 from bitnet.schedule import stage_boundary
+from bitnet.terminal import say
 from bitnet.train import Trainer
 
 __all__ = ["Callback", "Log", "Stop", "other_threads", "run"]
@@ -55,7 +57,7 @@ def run(
     runs_dir: str | Path,
     backend: Backend,
     callbacks: Sequence[Callback] = (),
-    log: Log = print,
+    log: Log = say,
     checkpoint_every: int = 0,
     stage1: str = "",
 ) -> History:
@@ -110,6 +112,8 @@ def _sole_owner(folder: Path, name: str, log: Log) -> Iterator[None]:
     locks = folder.parent / ".locks"
     lock = FileLock(locks / f"{folder.name}.lock")
     try:
+        for ours in (locks, folder):
+            check_folder(ours)
         locks.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)

@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from bitnet import files
 from bitnet.checks import first_line
 from bitnet.config import RECIPE_VERSION, RunConfig
 from bitnet.runs.checkpoint import Checkpoint, latest, put_in_place, save, saved_steps
@@ -62,12 +63,14 @@ class SharedStage1:
         Where it cannot be kept that is logged: the run itself goes on, and others train their own.
         """
         try:
+            files.check_folder(self.folder.parent)
             with self._alone():
                 if self.kept:
                     return
                 self.folder.mkdir(parents=True, exist_ok=True)
+                files.check_folder(self.folder)
                 unnamed = self.folder / "manifest.tmp"
-                unnamed.write_text(json.dumps(manifest))
+                files.write_text(unnamed, json.dumps(manifest))
                 put_in_place(unnamed, self.folder / "manifest.json")
                 save(self.folder, checkpoint)
         except OSError as error:
@@ -80,6 +83,11 @@ class SharedStage1:
 
         The manifest says so under `stage1`. None where nothing whole is kept.
         """
+        try:
+            files.check_folder(self.folder)
+        except OSError as error:
+            log(f"{self.folder}: not taken ({first_line(error)})")
+            return None
         checkpoint = latest(self.folder, log, partial(check_state, config))
         manifest = read_manifest(self.folder)
         if checkpoint is None or manifest is None:
@@ -100,5 +108,6 @@ class SharedStage1:
     def _alone(self) -> FileLock:
         """Held by the one process that writes it."""
         locks = self.runs_dir / ".locks"
+        files.check_folder(locks)
         locks.mkdir(parents=True, exist_ok=True)
         return FileLock(locks / f"stage1-{self.name}.lock")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bitnet import files
 from bitnet.checks import first_line
 from bitnet.config import RunConfig
 from bitnet.evaluation.weights import HEALTH
@@ -59,9 +60,10 @@ def read_table(folder: str | Path) -> list[History]:
     """
     folder = Path(folder)
     try:
-        facts = json.loads((folder / _FACTS).read_text())
+        files.check_folder(folder)
+        facts = files.read_json(folder / _FACTS)
         for name, expected in facts["sha256"].items():
-            if _sha256(folder / name) != expected:
+            if _sha256(files.sibling(folder, name)) != expected:
                 raise ValueError(f"{name} does not match its checksum")
         runs = pd.read_csv(folder / _RUNS, keep_default_na=False).to_dict("records")
         evaluations = dict(list(pd.read_csv(folder / _EVALUATIONS).groupby("run")))
@@ -96,4 +98,4 @@ def _index(among: list[Any], value: Any) -> int:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(files.read_bytes(path)).hexdigest()

@@ -18,6 +18,7 @@ from bitnet.evaluation.passages import (
 )
 from bitnet.runs.history import History, HistoryError, default_runs_dir
 from bitnet.runs.weights import load_model
+from bitnet.terminal import say
 from bitnet.tokenizer import Vocabulary
 from bitnet.transformer import BitNetModel
 
@@ -59,7 +60,7 @@ class TrainedRun:
         passages: int = PASSAGES,
         tokens: int = TOKENS,
         seed: int = 0,
-        log: Callable[[str], None] = print,
+        log: Callable[[str], None] = say,
     ) -> Passages:
         """What the model writes after openings of its own held-out text; see `write_passages`.
 
@@ -79,17 +80,15 @@ class TrainedRun:
 def load(run: str | Path) -> TrainedRun:
     """A finished run by its folder, or by the beginning of its name in the default runs folder.
 
-    Raises: `HistoryError` where there is none, or several, or its weights are missing or damaged.
+    Raises: `HistoryError` where there is none, or several, or as `load_model`.
     """
     folder = _find(run)
     history = History.load(folder)
-    if not history.complete:
-        raise HistoryError(f"{folder}: {history.status}, so there is no trained model yet")
     return TrainedRun(history, load_model(history), history.vocabulary)
 
 
 def _find(run: str | Path) -> Path:
-    path, runs_dir = Path(run).expanduser(), default_runs_dir()
+    path, runs_dir = checks.path("run", run), default_runs_dir()
     if path.is_dir():
         return path
     runs = sorted(path.parent for path in runs_dir.glob("*/manifest.json"))

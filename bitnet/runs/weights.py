@@ -1,6 +1,7 @@
 """The weights of finished runs: as training left them, or in half the bytes for a repository."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -8,10 +9,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from bitnet.checks import first_line
+from bitnet.files import LARGEST_TENSORS, read_bytes
 from bitnet.runs.history import History, HistoryError
+from bitnet.terminal import say
 from bitnet.transformer import BitNetModel
 
-__all__ = ["MODEL", "keep_in_bfloat16", "load_model"]
+__all__ = ["MODEL", "keep_in_bfloat16", "load_model", "load_models"]
 
 MODEL = "model.safetensors"
 # In bfloat16, which keeps the range of float32: float16 would make a dead network's weights zero.
@@ -23,7 +26,7 @@ _DIGITS = 16
 def load_model(history: History) -> BitNetModel:
     """The trained model of a finished run, from its weights or those that `keep_in_bfloat16` left.
 
-    Raises: `HistoryError` where its weights are missing or damaged, and of a run that has none.
+    Raises: `HistoryError` where it is not finished, or its weights are missing or damaged.
     """
     assert history.folder is not None
     if not history.complete:
@@ -31,7 +34,7 @@ def load_model(history: History) -> BitNetModel:
     remedy = "delete the run's folder to train it again"
     path, expected = _weights(history)
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, LARGEST_TENSORS)
     except OSError as error:
         raise HistoryError(f"{path}: no weights here ({first_line(error)}); {remedy}") from error
     if not expected or not hashlib.sha256(content).hexdigest().startswith(expected):
@@ -43,6 +46,25 @@ def load_model(history: History) -> BitNetModel:
         problem = f"not the weights of this run ({first_line(error)})"
         raise HistoryError(f"{path}: {problem}; {remedy}") from error
     return model
+
+
+def load_models(
+    histories: Sequence[History], log: Callable[[str], None] = say
+) -> dict[str, BitNetModel]:
+    """The models of the finished ones of these runs, by their labels; the others are logged.
+
+    Raises: `HistoryError` where none is finished, and as `load_model`.
+    """
+    configs, models = [history.config for history in histories], {}
+    for history in histories:
+        name = history.config.label(configs)
+        if history.complete:
+            models[name] = load_model(history)
+        else:
+            log(f"{name}: {history.status}, so there is no trained model of it")
+    if not models:
+        raise HistoryError("no run is complete, so there is no trained model")
+    return models
 
 
 def keep_in_bfloat16(history: History, folder: Path) -> Path:

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bitnet import files
 from bitnet.config import RunConfig
 from bitnet.records import Diverged, Record
 from bitnet.runs.checkpoint import put_in_place
@@ -126,7 +127,7 @@ class HistoryWriter:
 
     def _write(self, name: str, text: str) -> None:
         partial = self.folder / f"{name}.tmp"
-        partial.write_text(text)
+        files.write_text(partial, text)
         if self.manifest["status"] == "running":
             partial.replace(self.folder / name)
         else:  # the last time: what is finished has to survive a power cut, for its checkpoints go

@@ -24,7 +24,7 @@ class Here:
         backend = choose(device, precision)
         self.kind, self.precision = backend.device.type, backend.precision
         self.devices = [str(backend.device)]
-        self.threads = cores() if threads is None else checks.integer("threads", threads, 1)
+        self.threads = cores() if threads is None else checks.integer("threads", threads, 1, 2**10)
 
     def __str__(self) -> str:
         return f"this process on {self.devices[0]}, {self.threads} thread{'s' * (self.threads > 1)}"

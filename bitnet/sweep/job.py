@@ -13,6 +13,7 @@ import torch
 from bitnet.checks import OneLineError, ParameterError, first_line
 from bitnet.config import RunConfig
 from bitnet.data import load_corpus
+from bitnet.files import check_folder, parse_json, write_text
 from bitnet.records import Record
 from bitnet.runs.checkpoint import saved_steps
 from bitnet.runs.history import History, HistoryError, OtherRunError
@@ -95,7 +96,7 @@ class Job:
     def from_json(cls, line: str) -> "Job":
         """The job of such a line. Raises: `ParameterError`."""
         try:
-            values = json.loads(line)
+            values = parse_json(line)
             values["config"] = RunConfig(**values["config"])
             values["runs_dir"] = Path(values["runs_dir"])
             values["notebook"] = Path(values["notebook"]) if values["notebook"] else None
@@ -215,7 +216,8 @@ def perform(job: Job, train: Train, report: Report) -> str:
         return f"{type(error).__name__}: {error}"
     except Exception as error:
         path = job.runs_dir / "errors" / f"{job.identity}.txt"
+        check_folder(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(traceback.format_exc())
+        write_text(path, traceback.format_exc())
         return f"{type(error).__name__}: {first_line(error)} (all of it: {path})"
     return ""

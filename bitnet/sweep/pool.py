@@ -20,6 +20,7 @@ from bitnet.sweep.sharing import switched
 __all__ = ["ATTEMPTS", "Finish", "Listen", "Pool", "cores", "divide"]
 
 ATTEMPTS = 2  # a worker killed once may have been unlucky; a job that kills two is to blame itself
+MOST_WORKERS = 2**10
 LONGEST_LINE = 2**24  # bytes of an event
 
 Listen = Callable[[Job, Event], None]
@@ -33,7 +34,10 @@ def divide(places: int, jobs: int, workers: int | None) -> tuple[int, int]:
     left of it: sums depend on the number of threads, and a run that is resumed ends bit for bit
     the same only with as many as before. Raises: `ParameterError` for fewer than one worker.
     """
-    count = max(1, min(places, jobs)) if workers is None else checks.integer("workers", workers, 1)
+    if workers is None:
+        count = max(1, min(places, jobs))
+    else:
+        count = checks.integer("workers", workers, 1, MOST_WORKERS)
     return count, max(1, places // count)
 
 

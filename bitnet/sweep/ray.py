@@ -2,19 +2,22 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+import queue
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bitnet.checks import ParameterError, choice, first_line, integer
 from bitnet.runtime.backend import PRECISIONS, choose
 from bitnet.sweep.job import Event, Job, Train, perform, train_job
-from bitnet.sweep.pool import ATTEMPTS, Finish, Listen, cores, divide
+from bitnet.sweep.pool import ATTEMPTS, MOST_WORKERS, Finish, Listen, cores, divide
 from bitnet.sweep.sharing import switched
 
 __all__ = ["RayCluster"]
 
 POLL_SECONDS = 0.5
+JOIN_SECONDS = 55.0  # for a cluster to answer
 STOP_SECONDS = 60.0  # for the jobs at work to say that they are stopped
 
 
@@ -43,7 +46,7 @@ class RayCluster:
         """
         choice("device", device, ("auto", "cpu", "cuda"))  # Ray says which of several
         choice("precision", precision, PRECISIONS)
-        workers = None if workers is None else integer("workers", workers, 1)
+        workers = None if workers is None else integer("workers", workers, 1, MOST_WORKERS)
         ray = _ray()
         _join(ray, workers)
         total = ray.cluster_resources()
@@ -141,14 +144,41 @@ def _join(ray: Any, workers: int | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if ray.is_initialized():
         return
+    error = _within(JOIN_SECONDS, lambda: ray.init(address="auto", **quiet))
+    if error is None:
+        return
+    if asked := os.environ.get("RAY_ADDRESS"):
+        remedy = (
+            f"no Ray cluster could be joined there ({first_line(error)}); unset it to start one"
+        )
+        raise ParameterError("RAY_ADDRESS", asked, remedy) from error
+    if not isinstance(error, ConnectionError):
+        remedy = f"the Ray cluster of this machine could not be joined ({first_line(error)})"
+        raise ParameterError("engine", "ray", remedy) from error
+    count = max(cores(), workers or 1)
+    ray.init(address="local", num_cpus=count, include_dashboard=False, **quiet)
+
+
+def _within(seconds: float, do: Callable[[], object]) -> Exception | None:
+    """Do something that may never return; what it raises, or that the time is over.
+
+    In a thread, which then is left behind: Ray waits in code that no signal interrupts.
+    """
+    ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def attempt() -> None:
+        try:
+            do()
+        except Exception as error:  # of many kinds: the remedy is the same
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threading.Thread(target=attempt, daemon=True).start()
     try:
-        ray.init(address="auto", **quiet)
-    except ConnectionError as error:
-        if asked := os.environ.get("RAY_ADDRESS"):
-            remedy = "no Ray cluster answers there; unset it to start one here"
-            raise ParameterError("RAY_ADDRESS", asked, remedy) from error
-        count = max(cores(), workers or 1)
-        ray.init(address="local", num_cpus=count, include_dashboard=False, **quiet)
+        return ended.get(timeout=seconds)
+    except queue.Empty:
+        return TimeoutError(f"no answer within {seconds:.0f} seconds")
 
 
 def _ray() -> Any:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from rich.console import Console
 from rich.table import Table
 
 from bitnet import checks
@@ -23,6 +22,7 @@ from bitnet.sweep.pool import Finish, Pool
 from bitnet.sweep.ray import RayCluster
 from bitnet.sweep.sharing import begins, share
 from bitnet.sweep.table import SweepTable
+from bitnet.terminal import Terminal
 
 __all__ = ["ENGINES", "FINISHED", "Engine", "Runner", "Watch", "failures"]
 
@@ -51,7 +51,7 @@ class Runner:
     jobs: Sequence[Job]
     engine: Engine
     found: Mapping[str, Outcome]
-    console: Console = field(default_factory=lambda: Console(highlight=False))
+    console: Terminal = field(default_factory=Terminal)
     stages: Mapping[str, str] = field(default_factory=dict)  # names of Stages 1, by identity
 
     @classmethod
@@ -60,7 +60,7 @@ class Runner:
         grid: Grid,
         engine_for: Callable[[int], Engine],
         runs_dir: str | Path = "",
-        console: Console | None = None,
+        console: Terminal | None = None,
         strict: bool = False,
     ) -> "Runner":
         """Check everything, get the corpora, and look at what is there; no run is begun.
@@ -70,7 +70,7 @@ class Runner:
         """
         folder = checks.folder("runs_dir", runs_dir) or default_runs_dir()
         _check_notebook(grid)
-        console = console or Console(highlight=False)
+        console = console or Terminal()
         engine = engine_for(len(grid.runs))
         texts = dict.fromkeys((run.corpus, run.vocabulary) for run in grid.runs)
         prints = {text: load_corpus(*text, log=console.print).fingerprint for text in texts}
@@ -107,6 +107,8 @@ class Runner:
         A job that fails does not stop the others.
         """
         self._print(f"{self._title()}: {self.engine}.")
+        if self.jobs[0].notebook:
+            self._print(f"Executed for each run: {self.jobs[0].notebook}")
         for line in self.sharing():
             self._print(line)
         with self.progress_table() as table:
@@ -143,7 +145,7 @@ class Runner:
         if name and all(outcomes[identity].status in FINISHED for identity in group):
             SharedStage1(job.runs_dir, name).drop()
 
-    def progress_table(self, console: Console | None = None) -> SweepTable:
+    def progress_table(self, console: Terminal | None = None) -> SweepTable:
         """What shows these jobs while they are done."""
         engine = self.engine
         return SweepTable(self.jobs, engine.workers, engine.parallel, console or self.console)

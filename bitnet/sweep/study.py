@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from bitnet.checks import OneLineError
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
@@ -11,6 +9,7 @@ from bitnet.runs.plan import Plan
 from bitnet.sweep.job import Job, Outcome
 from bitnet.sweep.pool import Pool, cores
 from bitnet.sweep.runner import FINISHED, Runner, failures
+from bitnet.terminal import Terminal
 
 __all__ = ["StudyError", "histories", "prepare", "train"]
 
@@ -19,7 +18,7 @@ class StudyError(OneLineError, RuntimeError):
     """A run of a study could not be trained to its end; the message names it and says why."""
 
 
-def prepare(plan: Plan, workers: int | None = None, console: Console | None = None) -> Runner:
+def prepare(plan: Plan, workers: int | None = None, console: Terminal | None = None) -> Runner:
     """What is on disk of a plan, and the processes that will train the rest; nothing is begun.
 
     On a CPU up to two runs a core go at once, so that no core is idle while the last is trained; on

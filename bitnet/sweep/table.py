@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rich.console import Console
+from rich.cells import cell_len
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +16,7 @@ from bitnet.runs.history import History, HistoryError
 from bitnet.sweep.estimate import duration, time_left
 from bitnet.sweep.job import Event, Job, Outcome
 from bitnet.sweep.sharing import begins
+from bitnet.terminal import Terminal
 
 __all__ = ["SweepTable"]
 
@@ -62,14 +63,14 @@ class Row:
 
     def cells(self) -> dict[str, str]:
         """What the table shows of it, by column."""
-        config, style = self.job.config, STYLES.get(self.state, "")
+        config = self.job.config
         speed = self.speed if self.state == "training" else None
         return {
             "arm": config.arm,
             "corpus": config.corpus,
             "hidden": str(config.hidden),
             "seed": str(config.seed),
-            "run": f"[{style}]{self.state}[/]" if style else self.state,
+            "run": self.state,
             "step": f"{self.step} of {config.steps}",
             "loss": "" if self.loss is None else f"{self.loss:.2f}",
             "model": self.model,
@@ -81,10 +82,9 @@ class Row:
 def _width(cells: Sequence[dict[str, str]], columns: Sequence[str]) -> int:
     """The columns of a terminal that a table of these takes; what is folded counts as 8."""
     longest = (
-        8 if name in FOLDED
-        else max(Text.from_markup(text).cell_len for text in (name, *(row[name] for row in cells)))
+        8 if name in FOLDED else max(map(cell_len, (name, *(row[name] for row in cells))))
         for name in columns
-    )  # fmt: skip
+    )
     return 1 + sum(3 + width for width in longest)
 
 
@@ -116,12 +116,12 @@ class SweepTable:
         jobs: Sequence[Job],
         workers: int,
         parallel: int,
-        console: Console | None = None,
+        console: Terminal | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.rows = {job.identity: Row(job) for job in jobs}
         self.workers, self.parallel, self.clock = workers, parallel, clock
-        self.console = console or Console(highlight=False)
+        self.console = console or Terminal()
         self.live = Live(get_renderable=self.table, console=self.console, refresh_per_second=2)
         self.last_line = self.clock()
 
@@ -200,7 +200,8 @@ class SweepTable:
             folds = name in FOLDED
             table.add_column(name, justify=justify, overflow="fold", no_wrap=not folds)
         for row in cells:
-            table.add_row(*(row[name] for name in columns))
+            styled = row | {"run": Text(row["run"], STYLES.get(row["run"], ""))}
+            table.add_row(*(styled[name] for name in columns))
         return table
 
     def _columns(self, cells: Sequence[dict[str, str]]) -> list[str]:
@@ -225,4 +226,4 @@ class SweepTable:
         self._print(f"{row.job.config.label()}: {row.state}{at}{reason}. {self.summary()}")
 
     def _print(self, line: str) -> None:
-        self.console.print(line, markup=False, soft_wrap=True)
+        self.console.print(line, soft_wrap=True)

@@ -34,3 +34,17 @@ def test_a_folder_without_runs_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err == (
         f"HistoryError: {tmp_path}: holds no runs; `bitnet verify` trains some\n"
     )
+
+
+def test_what_a_stranger_wrote_is_shown_and_not_obeyed(study, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    (one, *_) = study[1].glob("l2-0.05*")
+    shutil.copytree(one, tmp_path / "rd[" / "B]\x1b[1m")
+    manifest = tmp_path / "rd[" / "B]\x1b[1m" / "manifest.json"
+    manifest.write_text('{"\x1b]52;c;": "[/B]"}')
+    assert main(["runs", str(tmp_path / "rd[")]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "B]\\x1b[1m" in out
+    assert main(["runs", "x[/B]\x1b"]) == 1
+    assert capsys.readouterr().err.startswith("HistoryError: x[/B]\\x1b: holds no runs")

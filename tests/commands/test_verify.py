@@ -69,7 +69,7 @@ def test_a_second_time_nothing_is_trained(study, lines, capsys):
         (["--order", "-1"], "order = '-1': must be a whole number from 0"),
         (["--hidden", "10"], "hidden = 10: must be a multiple of 8"),
         (["--corpus", "nowhere.txt"], "corpus = 'nowhere.txt': no such file"),
-        (["--workers", "0"], "workers = '0': must be a whole number of at least 1"),
+        (["--workers", "0"], "workers = '0': must be a whole number from 1 to 1024"),
     ],
 )
 def test_bad_options_end_in_one_line_and_train_nothing(tmp_path, lines, capsys, options, line):

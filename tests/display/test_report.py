@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from rich.console import Console
 
 from bitnet import HistoryError, Plan, Trainer, checklist, execute, judge, preflight
 from bitnet.__main__ import main
@@ -20,6 +19,7 @@ from bitnet.display.figures import entropy_figure, phase_figure, spread_figure
 from bitnet.display.printout import print_report
 from bitnet.display.report import write_report
 from bitnet.display.weight_figures import grid_figure, penalty_figure, row_norm_figure
+from bitnet.terminal import Terminal
 from tests.support.corpus import VOCABULARY, named_for
 from tests.support.pages import data_of, fetched, text_of
 
@@ -189,7 +189,7 @@ def test_a_crash_while_writing_keeps_the_earlier_report_and_claims_nothing(
 
 def printed(folder):
     out = io.StringIO()
-    print_report(folder, Console(file=out, width=80, highlight=False))
+    print_report(folder, Terminal(file=out, width=80))
     return out.getvalue()
 
 

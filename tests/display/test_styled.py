@@ -6,7 +6,7 @@ from html import unescape
 
 import pandas as pd
 
-from bitnet.display.styled import styled
+from bitnet.display.styled import markdown, styled
 
 
 def test_numbers_in_a_table_are_as_people_write_them():
@@ -38,3 +38,17 @@ def test_a_table_of_measures_has_their_decimals_by_row():
 def test_what_is_missing_may_have_a_word_of_its_own():
     html = styled(pd.DataFrame({"step": [8, None]}), "not in this run").to_html()
     assert re.findall(r"<td[^>]*>(.*?)</td>", html) == ["8", "not in this run"]
+
+
+def test_labels_are_texts_too():
+    nasty = "<img src=x onerror=alert(1)>"
+    html = styled(pd.DataFrame({nasty: [nasty]}, index=[nasty])).to_html()
+    assert nasty not in html
+    assert html.count("&lt;img") == 3
+
+
+def test_markdown_holds_no_html():
+    said = markdown("### works\n\n**l2-0.0, <img src=x onerror=alert(1)>.txt** & more")
+    assert said.data == (
+        "### works\n\n**l2-0.0, &lt;img src=x onerror=alert(1)&gt;.txt** &amp; more"
+    )

@@ -56,12 +56,12 @@ def test_panels_are_named_and_marked_one_a_run(runs, build):
 
 
 @pytest.mark.parametrize("which", ["embedding", "head"])
-def test_row_norms_are_drawn_by_frequency_with_the_prediction_of_their_arm_alone(
+def test_row_norms_are_drawn_by_frequency_with_the_prediction_of_their_run_alone(
     runs, corpus, which
 ):
     table = predicted_row_norms(runs[1], corpus, which)
     figure = row_norm_figure(
-        runs, which, [("l2-0.0", table.step.tolist(), table.predicted.tolist())]
+        runs, which, [(runs[1].config, table.step.tolist(), table.predicted.tolist())]
     )
     (predicted,) = (trace for trace in figure.data if trace.name.startswith("predicted"))
     assert predicted.xaxis == "x2"

@@ -13,8 +13,12 @@ REFUSALS = [
     ("verify", "arms", "l2-0.5", "arms = 'l2-0.5': must be one of"),
     ("verify", "arms", "l2-0.0+peak_lr=2", "arms: peak_lr = '2': must be a number from 0.0 to 1.0"),
     ("verify", "corpus", "wikipedia", "corpus = 'wikipedia': must be one of"),
-    ("verify", "eval_every", "often", "eval_every = 'often': must be a whole number of at least 0"),
-    ("verify", "probe_positions", 0, "probe_positions = 0: must be a whole number of at least 1"),
+    ("verify", "eval_every", "often", "eval_every = 'often': must be a whole number from 0"),
+    ("verify", "probe_positions", 0, "probe_positions = 0: must be a whole number from 1"),
+    ("verify", "hidden", 8e18, "hidden = 8000000000000000000: must be a whole number from 1"),
+    ("verify", "report_dir", 5, "report_dir = 5: must be a path"),
+    ("verify", "report_dir", "~nosuchuser/x", "report_dir = '~nosuchuser/x': cannot be used"),
+    ("wd_fix", "runs_dir", "x" * 300, "runs_dir = 'xxxxx"),
     ("collapse", "scale", "tiny", "scale = 'tiny': must be one of auto, full, miniature"),
     ("collapse", "order", -1, "order = -1: must be a whole number from 0"),
     ("collapse", "precision", "int8", "precision = 'int8': must be one of"),
@@ -28,10 +32,15 @@ REFUSALS = [
     ("root_cause", "strict", "yes", "strict = 'yes': must be True or False"),
     ("decode", "top_p", 1.5, "top_p = 1.5: must be a number from 1e-06 to 1.0"),
     ("decode", "temperature", "hot", "temperature = 'hot': must be a number of at least 0.0"),
+    ("decode", "prompts", 5, "prompts = 5: must be one or more texts"),
+    ("decode", "hidden", 250, "hidden = 250: must be a multiple of 8"),
+    ("root_cause", "hidden", 250, "hidden = 250: must be a multiple of 8"),
     ("decode", "prompts", "|", "prompts = '|': must be one or more texts"),
     ("scaling", "measure", "unique", "measure = 'unique': must be one of"),
     ("scaling", "log", "sometimes", "log = 'sometimes': must be"),
     ("scaling", "grid", "nowhere.yaml", "grid = 'nowhere.yaml': cannot be read"),
+    ("scaling", "grid", 7, "grid = 7: must be a path"),
+    ("scaling", "runs_dir", 7, "runs_dir = 7: must be a path"),
     ("scaling", "runs_dir", "nowhere", "nowhere: holds no readable run of this grid"),
 ]  # fmt: skip
 
@@ -40,18 +49,17 @@ REFUSALS = [
 def test_a_bad_parameter_is_refused_in_one_line_before_any_work(
     tmp_path, monkeypatch, notebook, name, value, line
 ):
-    """The notebook's own cells up to its run, as they stand, in this process."""
+    """The first cell after that of the parameters refuses it, as it stands, in this process."""
     monkeypatch.setenv("BITNET_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr("bitnet.display.figures.set_renderer", lambda: None)
     names = {}
     with pytest.raises(OneLineError) as refusal:
-        for cell in code_cells(read(ROOT / "notebooks" / f"{notebook}.ipynb")):
-            assert "training.start()" not in cell.source, "not refused before the run"
+        for cell in code_cells(read(ROOT / "notebooks" / f"{notebook}.ipynb"))[:2]:
             exec(cell.source, names)
             if "parameters" in cell.metadata.get("tags", []):
                 assert name in names
                 names[name] = value
-    kind = "HistoryError" if name == "runs_dir" else "ParameterError"
+    kind = "HistoryError" if value == "nowhere" else "ParameterError"
     assert f"{type(refusal.value).__name__}: {refusal.value}".startswith(f"{kind}: {line}")
     assert "\n" not in str(refusal.value)
     assert not (tmp_path / "runs").exists()

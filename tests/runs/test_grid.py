@@ -158,12 +158,40 @@ def test_a_notebook_is_found_here_beside_the_file_or_in_notebooks(tmp_path, monk
     for folder in (params, notebooks):
         folder.mkdir()
     (notebooks / "a.ipynb").touch()
-    assert load(params, f"notebook: a.ipynb{grids}").notebook == notebooks / "a.ipynb"
+    assert load(params, f"notebook: a.ipynb{grids}").proposed == notebooks / "a.ipynb"
     (params / "a.ipynb").touch()
-    assert load(params, f"notebook: a.ipynb{grids}").notebook == params / "a.ipynb"
+    assert load(params, f"notebook: a.ipynb{grids}").proposed == params / "a.ipynb"
     monkeypatch.chdir(notebooks)
     assert load(params, grids, notebook="a.ipynb").notebook == notebooks / "a.ipynb"
-    assert load(params, f"notebook: a.ipynb{grids}", notebook="").notebook is None
+
+
+def test_a_notebook_is_executed_only_if_the_caller_names_it(tmp_path, monkeypatch):
+    grids = "notebook: a.ipynb\ngrids: [{hidden: 16, steps: 8, arms: l2-0.0}]"
+    (tmp_path / "a.ipynb").touch()
+    assert load(tmp_path, grids).notebook is None
+    none = load(tmp_path, grids, notebook="")
+    assert none.notebook is none.proposed is None
+    monkeypatch.chdir("/")
+    with pytest.raises(ParameterError, match="no such file"):  # never the one beside the file
+        load(tmp_path, grids, notebook="a.ipynb")
+
+
+def test_aliases_and_much_nesting_are_refused_soon(tmp_path):
+    layers = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
+    texts = {
+        "aliases": "\n".join(["a0: &a0 [x]", *layers, "grids: *a29"]),
+        "merge": "grids: [&a {hidden: 16}, {<<: *a}]",
+        "nested": f"grids: {'[' * 100_000}",
+        "number": f"grids: [{{hidden: 0x{'f' * 100_000}, steps: 8, arms: l2-0.0}}]",
+        "large": f"# {'x' * 2**18}",
+    }
+    for name, text in texts.items():
+        with pytest.raises(ParameterError) as error:
+            load(tmp_path, text)
+        said = str(error.value)
+        assert "\n" not in said and len(said) < 1000, name
+    # What PyYAML itself takes is still short where it is told.
+    assert len(str(ParameterError("arms", [[["x" * 10**6] * 10**6]] * 10**6, "no"))) < 1000
 
 
 BAD = [

@@ -59,7 +59,7 @@ def test_what_cannot_be_read_just_now_is_not_called_damaged(tmp_path, monkeypatc
     def fail(self, *_):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(Path, "read_text", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
     with pytest.raises(
         UnreadableError, match=r"cannot be read .*Too many open files.*left as it is"
     ):

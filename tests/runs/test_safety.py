@@ -1,6 +1,9 @@
-"""Nothing of unknown origin is executed, nothing is written outside the folders named."""
+"""Nothing of unknown origin is executed, nothing is read or written outside the folders named."""
 
+import json
+import os
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import pytest
 from bitnet import ARMS, History, HistoryError, Plan, RunConfig, execute, judge, load_corpus
 from bitnet.display.report import write_report
 from bitnet.runs.checkpoint import Checkpoint, latest, save
+from bitnet.runs.history import seal
+from bitnet.runs.trained import load
 from bitnet.runs.weights import load_model
 from tests.support.corpus import ON_CORPUS, named_for
 from tests.support.runs import WRITTEN, write, writer_in
@@ -125,3 +130,85 @@ def test_markup_from_a_manifest_is_escaped_in_the_report(tmp_path, corpus):
     ).read_text()
     assert nasty not in page
     assert "&lt;script&gt;" in page
+
+
+def resealed(folder, **changes):
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps(manifest | {"sha256": seal(manifest)}))
+
+
+@pytest.mark.parametrize("name", ["../secret", "/dev/zero", "/etc/passwd", ".."])
+def test_a_manifest_names_no_file_outside_its_folder(tmp_path, name):
+    write(tmp_path / "run", [1, 8])
+    resealed(tmp_path / "run", files={name: "x"})
+    with pytest.raises(HistoryError, match="is not the name of a file in the folder"):
+        History.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "trace.csv", "measures.csv", "snapshots.jsonl", "extra.tmp"]
+)
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_run_folder_with_a_link_or_a_pipe_is_not_read(tmp_path, name, kind):
+    write(tmp_path / "run", [1, 8])
+    resealed(tmp_path / "run", files={})
+    path = tmp_path / "run" / name
+    if path.exists():
+        path.rename(tmp_path / "moved")
+    if kind == "link":
+        path.symlink_to(tmp_path / "moved")
+    else:
+        os.mkfifo(path)
+    with pytest.raises(HistoryError, match=f"{name} is (a symbolic link|not a regular file)"):
+        History.load(tmp_path / "run")
+
+
+def test_json_of_a_run_that_is_nested_deep_is_one_line(tmp_path):
+    write(tmp_path / "run", [1, 8])
+    (tmp_path / "run" / "manifest.json").write_text("[" * 200_000)
+    with pytest.raises(HistoryError, match="nested more than 32 deep"):
+        History.load(tmp_path / "run")
+
+
+def test_training_writes_through_no_link(tmp_path, corpus):
+    plan = small_plan(tmp_path / "runs")
+    (trained,) = execute(plan, named_for(plan, corpus))
+    shutil.rmtree(trained.folder)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "a.tmp").write_text("mine")
+
+    def refused(why):
+        with pytest.raises(HistoryError, match=f"cannot be written .*{why}"):
+            execute(plan, named_for(plan, corpus))
+        assert names(victim) == ["a.tmp"]
+        assert (victim / "a.tmp").read_text() == "mine"
+
+    trained.folder.symlink_to(victim)
+    refused(f"{trained.folder.name} is a symbolic link")
+    trained.folder.unlink()
+    trained.folder.mkdir()
+    (trained.folder / "trace.csv.tmp").symlink_to(victim / "a.tmp")
+    refused(r"trace\.csv\.tmp is a symbolic link")
+    (trained.folder / "trace.csv.tmp").unlink()
+    shutil.rmtree(tmp_path / "runs" / ".locks")
+    (tmp_path / "runs" / ".locks").symlink_to(victim)
+    refused(r"\.locks is a symbolic link")
+
+
+def test_weights_that_are_a_link_or_of_another_model_are_refused(tmp_path, corpus):
+    plan = small_plan(tmp_path / "runs")
+    (history,) = execute(plan, named_for(plan, corpus))
+    weights = history.folder / "model.safetensors"
+    weights.rename(tmp_path / "elsewhere")
+    weights.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(HistoryError, match="symbolic link"):
+        load_model(history)
+    weights.unlink()
+    save(tmp_path, Checkpoint(1, {}, []))
+    shutil.copy(tmp_path / "checkpoint-000000001.safetensors", weights)
+    digest = json.loads((tmp_path / "checkpoint-000000001.json").read_text())["tensors"]
+    resealed(history.folder, model_sha256=digest)
+    with pytest.raises(HistoryError, match="not the weights of such a model"):
+        load(history.folder)

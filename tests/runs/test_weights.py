@@ -13,7 +13,7 @@ from bitnet import HistoryError
 from bitnet.analysis.results import CHECKOUT, collect
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
-from bitnet.runs.weights import keep_in_bfloat16, load_model
+from bitnet.runs.weights import keep_in_bfloat16, load_model, load_models
 from bitnet.scales import MINIATURE
 
 
@@ -105,3 +105,15 @@ def test_weights_of_another_model_are_refused_in_one_line(tiny_runs, tmp_path):
     with pytest.raises(HistoryError, match="not the weights of this run") as error:
         load_model(changed)
     assert "\n" not in str(error.value)
+
+
+def test_models_have_the_labels_of_their_runs_and_the_unfinished_are_left_out(tiny_runs):
+    zero, one = tiny_runs["l2-0.0", 0], tiny_runs["l2-0.0", 1]
+    diverged = replace(tiny_runs["adamw-0.0", 0], status="diverged")
+    lines = []
+    models = load_models([zero, diverged, one], lines.append)
+    assert list(models) == ["l2-0.0, seed 0", "l2-0.0, seed 1"]  # none hides another
+    assert lines == ["adamw-0.0, seed 0: diverged, so there is no trained model of it"]
+    assert list(load_models([zero])) == ["l2-0.0"]
+    with pytest.raises(HistoryError, match="no run is complete"):
+        load_models([diverged], lines.append)

@@ -87,7 +87,7 @@ def one_line(capsys):
         ({"probe_positions": "0"}, "ParameterError: probe_positions = '0': must be a whole"),
         ({"device": "tpu"}, "ParameterError: device = 'tpu': must be auto, cpu, cuda"),
         ({"precision": "int8"}, "ParameterError: precision = 'int8': must be one of"),
-        ({"threads": "0"}, "ParameterError: threads = '0': must be a whole number of at least 1"),
+        ({"threads": "0"}, "ParameterError: threads = '0': must be a whole number from 1 to 1024"),
         ({"notebook": "none.ipynb"}, "ParameterError: notebook = 'none.ipynb': no such file"),
         ({"runs_dir": __file__}, "ParameterError: runs_dir = "),
     ],

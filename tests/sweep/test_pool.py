@@ -231,7 +231,7 @@ def test_cores_are_divided_between_workers(monkeypatch, cores, jobs, workers, ex
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "many", True])
 def test_a_bad_number_of_workers_is_refused(workers):
-    with pytest.raises(ParameterError, match=r"workers = .*whole number of at least 1"):
+    with pytest.raises(ParameterError, match=r"workers = .*whole number from 1 to 1024"):
         divide(2, 2, workers)
 
 

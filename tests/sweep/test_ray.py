@@ -1,12 +1,13 @@
 """A Ray cluster: what it refuses, and how it is joined or started."""
 
 import sys
+import threading
 
 import pytest
 
 from bitnet import ParameterError
 from bitnet.sweep.pool import Pool
-from bitnet.sweep.ray import RayCluster
+from bitnet.sweep.ray import JOIN_SECONDS, RayCluster
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,8 @@ def test_a_cluster_that_does_not_answer_is_not_replaced_by_another(monkeypatch):
     monkeypatch.setattr("bitnet.sweep.ray._ray", NoRay)
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.7:6379")
     with pytest.raises(
-        ParameterError, match=r"RAY_ADDRESS = '10\.0\.0\.7:6379': no Ray cluster answers there"
+        ParameterError,
+        match=r"RAY_ADDRESS = '10\.0\.0\.7:6379': no Ray cluster",
     ):
         RayCluster.connect(2, device="cpu")
 
@@ -90,3 +92,34 @@ def test_ray_that_is_missing_is_named_in_one_line(monkeypatch):
         ParameterError, match=r"engine = 'ray': needs the package ray; .*bitnet\[ray\]"
     ):
         RayCluster.connect(1)
+
+
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, ImportError])
+def test_a_malformed_address_is_one_line(monkeypatch, error):
+    class Refusing(NoRay):
+        def init(self, **_):
+            raise error("Invalid\naddress")
+
+    monkeypatch.setattr("bitnet.sweep.ray._ray", Refusing)
+    monkeypatch.setenv("RAY_ADDRESS", ":::bad")
+    with pytest.raises(ParameterError, match=r"^RAY_ADDRESS = ':::bad': .* \(Invalid\); unset it"):
+        RayCluster.connect(1, device="cpu")
+
+
+def test_a_cluster_that_never_answers_is_waited_for_a_minute_at_most(monkeypatch):
+    asked = threading.Event()
+
+    class Silent(NoRay):
+        def init(self, **_):
+            asked.wait()
+
+    assert JOIN_SECONDS < 60
+    monkeypatch.setattr("bitnet.sweep.ray.JOIN_SECONDS", 0.01)
+    monkeypatch.setattr("bitnet.sweep.ray._ray", Silent)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ParameterError, match="no answer within 0 seconds"):
+        RayCluster.connect(1, device="cpu")
+    asked.set()
+    monkeypatch.delenv("RAY_ADDRESS")
+    monkeypatch.setattr("bitnet.sweep.ray._ray", NoRay)
+    assert RayCluster.connect(1, device="cpu").kind == "cpu"  # one is started here

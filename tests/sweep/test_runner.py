@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import nbformat
 import pytest
-from rich.console import Console
 
 from bitnet import History, ParameterError, Plan, load_corpus
 from bitnet.__main__ import main
@@ -19,6 +18,7 @@ from bitnet.runs.run import run
 from bitnet.sweep.notebook import REQUIRED
 from bitnet.sweep.pool import Pool
 from bitnet.sweep.runner import Runner, failures
+from bitnet.terminal import Terminal
 from tests.support.grids import one_grid
 from tests.support.mishaps import command, train_nothing
 from tests.support.runs import writer_in
@@ -41,7 +41,7 @@ def sweep(path, runs, *more):
 
 
 def runner(path, runs):
-    console = Console(file=io.StringIO(), width=200, highlight=False)
+    console = Terminal(file=io.StringIO(), width=200)
     return Runner.prepare(Grid.load(path), one_a_core, runs, console), console.file
 
 
@@ -199,8 +199,8 @@ def notebook_grid(folder, names, sizes):
     kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), folder / "a.ipynb")
     path = folder / "grid.yaml"
-    path.write_text(f"notebook: a.ipynb\ngrids: [{{{sizes}, arms: l2-0.0}}]")
-    return Grid.load(path)
+    path.write_text(f"grids: [{{{sizes}, arms: l2-0.0}}]")
+    return Grid.load(path, notebook=str(folder / "a.ipynb"))
 
 
 @pytest.mark.parametrize(("names", "sizes", "refused"), REFUSED, ids=range(len(REFUSED)))

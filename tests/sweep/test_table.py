@@ -7,11 +7,11 @@ import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from bitnet import RunConfig
 from bitnet.sweep.job import Job, Outcome
 from bitnet.sweep.table import LINE_SECONDS, SweepTable
+from bitnet.terminal import Terminal
 
 STARTED = {"event": "started"}
 
@@ -38,14 +38,12 @@ def clock():
 
 
 def table(jobs, clock, terminal=False, height=40, width=120):
-    console = Console(
-        file=io.StringIO(), force_terminal=terminal, width=width, height=height, highlight=False
-    )
+    console = Terminal(file=io.StringIO(), force_terminal=terminal, width=width, height=height)
     return SweepTable(jobs, 1, 1, console, clock), console.file
 
 
 def texts(shown):
-    console = Console(file=io.StringIO(), width=120)
+    console = Terminal(file=io.StringIO(), width=120)
     console.print(shown.table())
     return console.file.getvalue()
 
@@ -117,7 +115,7 @@ def test_a_narrow_terminal_shows_fewer_columns_and_those_whole(clock, width, the
     for clock.now, step in ((0.0, 10), (10.0, 12000)):
         shown.listen(jobs[0], progress(step, 8.25))
     shown.rows[jobs[0].identity].model = "diverse, 99 distinct tokens"
-    console = Console(file=io.StringIO(), width=width)
+    console = Terminal(file=io.StringIO(), width=width)
     console.print(shown.table())
     text = console.file.getvalue()
     assert max(map(len, text.splitlines())) <= width

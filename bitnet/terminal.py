@@ -1,0 +1,26 @@
+"""What is printed: a text is shown as it stands, neither as markup nor as what a terminal obeys."""
+
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from bitnet.checks import printable
+
+__all__ = ["Terminal", "say"]
+
+
+class Terminal(Console):
+    """A console of `rich` for texts that came from files; styles are given apart from them."""
+
+    def __init__(self, **options: Any):
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Every string that `rich` prints goes through this, the cells of tables too."""
+        return super().render_str(printable(text), **options)
+
+
+def say(line: object = "", file: TextIO | None = None) -> None:
+    """Print a line to `file` (None: standard output)."""
+    print(printable(line), file=file)
