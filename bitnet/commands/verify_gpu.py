@@ -2,7 +2,7 @@
 
 import argparse
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bitnet import checks
 from bitnet.analysis.counts import checklist
-from bitnet.analysis.preflight import preflight
+from bitnet.analysis.preflight import Finding, preflight
 from bitnet.analysis.results import CHECKOUT
 from bitnet.commands.options import Add, add_where
 from bitnet.config import RunConfig
@@ -55,34 +55,30 @@ def command(options: argparse.Namespace) -> int:
     console = Console(highlight=False)
     grid = Grid.load(options.plan, "")
 
-    def prepare(runs: Sequence[RunConfig]) -> Runner:
+    def prepare(runs: Iterable[RunConfig]) -> Runner:
         def engine(jobs: int) -> Pool:
             return Pool(jobs, options.workers, device, precision)
 
         return Runner.prepare(Grid(tuple(runs)), engine, options.runs_dir, console)
 
-    whole = prepare(grid.runs)
+    whole, watch, histories = prepare(grid.runs), GpuWatch(), []
     path = Path(options.to).expanduser() if options.to else _free_name(options.runs_dir)
     reserve(path)
     try:
+        findings = _findings(grid.runs, console)
         if whole.pending:
             console.print("Measuring how long it takes here ...")
             console.print("\n".join(whole.estimate()), markup=False)
-        watch = GpuWatch()
-        histories: list[History] = []
         with nullcontext() if device == "cpu" else watch:
-            for _, part in groupby(grid.runs, key=lambda run: (run.hidden, run.steps)):
-                done = train(prepare(list(part)))
+            for _, runs in groupby(grid.runs, key=lambda run: (run.hidden, run.steps)):
+                done = train(prepare(runs))
                 _print_checklist(done, console)
+                _warn(_warnings(done, device, watch), console)
                 histories += done
-                for warning in _warnings(done, device, watch):
-                    console.print(f"WARNING: {warning}.", style="yellow", markup=False)
-        longest = [run for run in grid.runs if run.steps == max(r.steps for r in grid.runs)]
-        corpus = load_corpus(longest[0].corpus, longest[0].vocabulary, log=console.print)
-        pack(path, histories, preflight(longest, corpus), _environment(histories, device, watch))
-    except BaseException:
-        path.unlink()  # reserved, and empty
-        raise
+        pack(path, histories, findings, _environment(histories, device, watch))
+    finally:
+        if path.exists() and not path.stat().st_size:  # reserved, and not filled
+            path.unlink()
     print_bundle(path, console)
     return 0
 
@@ -110,6 +106,20 @@ def _print_checklist(histories: Sequence[History], console: Console) -> None:
         if history.config.arm == FIX:
             console.print(f"\n{history.config.label()}:", markup=False)
             console.print(checklist(history).to_string(index=False), markup=False, soft_wrap=True)
+
+
+def _findings(runs: Sequence[RunConfig], console: Console) -> list[Finding]:
+    """The preflight of the longest runs, which are judged; its warnings are printed."""
+    longest = [run for run in runs if run.steps == max(run.steps for run in runs)]
+    corpus = load_corpus(longest[0].corpus, longest[0].vocabulary, log=console.print)
+    findings = preflight(longest, corpus)
+    _warn([f"{f.subject}: {f.message}" for f in findings if f.level == "warning"], console)
+    return findings
+
+
+def _warn(lines: Sequence[str], console: Console) -> None:
+    for line in lines:
+        console.print(f"WARNING: {line}.", style="yellow", markup=False)
 
 
 def _warnings(histories: Sequence[History], device: str, watch: GpuWatch) -> list[str]:

@@ -7,6 +7,7 @@ from statistics import median
 
 __all__ = ["GpuWatch", "ask_nvidia_smi"]
 
+# Drivers from 535 on call the last one clocks_event_reasons, and take the old name too.
 FIELDS = (
     "name", "driver_version", "memory.total", "utilization.gpu", "temperature.gpu", "clocks.sm",
     "clocks.max.sm", "clocks_throttle_reasons.active",

@@ -72,26 +72,33 @@ def test_on_a_gpu_it_estimates_first_and_says_what_is_wrong(
     monkeypatch.setattr(Runner, "estimate", lambda self: ["About a minute"])
     watch = verify_gpu.GpuWatch(lambda: next(looks, ""))
     monkeypatch.setattr(verify_gpu, "GpuWatch", lambda: watch)
-    monkeypatch.setattr(verify_gpu, "pack", lambda path, *rest: packed.append(rest))
     monkeypatch.setattr(verify_gpu, "print_bundle", lambda *_: None)
     packed = []
+
+    def fill(path, histories, findings, environment):
+        path.write_bytes(b"filled")
+        packed.append(environment)
 
     def train(runner):
         watch.look()
         return [h for h in histories if h.config.steps == runner.jobs[0].config.steps]
 
     monkeypatch.setattr(verify_gpu, "train", train)
+    monkeypatch.setattr(verify_gpu, "pack", fill)
     where = ("--runs-dir", str(tmp_path / "runs"))
     with software_gpu():
         assert main(["verify-gpu", "--plan", str(plan), *where]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    check, whole = "l2-0.0, hidden 16, vocabulary 300, 8 steps", "16 steps"
-    parts = ("About a minute", check, "more than 50", "WARNING: the GPU is not used", whole,
-             "WARNING: the GPU was slowed down by heat in 1 of 2 looks, at up to 91 C")  # fmt: skip
+    parts = (
+        "WARNING: schedule: warm-up takes 2 steps", "About a minute",
+        "l2-0.0, hidden 16, vocabulary 300, 8 steps", "more than 50",
+        "WARNING: the GPU is not used", "l2-0.0, hidden 16, vocabulary 300, 16 steps",
+        "WARNING: the GPU was slowed down by heat in 1 of 2 looks, at up to 91 C",
+    )  # fmt: skip
     places = [said.find(part) for part in parts]
     assert -1 not in places, said
     assert places == sorted(places)
-    (_, _, environment) = packed[0]
+    (environment,) = packed
     assert environment["device"] == "a GPU in software"
     assert environment["watched"]["name"] == "a GPU"
     assert (tmp_path / "runs" / "reports" / "gpu-1.zip").exists()
