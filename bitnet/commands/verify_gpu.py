@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
+from bitnet.terminal import Terminal
 
 from bitnet import checks
 from bitnet.analysis.counts import checklist
@@ -52,7 +52,7 @@ def command(options: argparse.Namespace) -> int:
         _need_gpu()
     device = "cuda" if options.device == "auto" else options.device
     precision = choose(device, options.precision).precision
-    console = Console(highlight=False)
+    console = Terminal()
     grid = Grid.load(options.plan, "")
 
     def prepare(runs: Iterable[RunConfig]) -> Runner:
@@ -68,7 +68,7 @@ def command(options: argparse.Namespace) -> int:
         findings = _findings(grid.runs, console)
         if whole.pending:
             console.print("Measuring how long it takes here ...")
-            console.print("\n".join(whole.estimate()), markup=False)
+            console.print("\n".join(whole.estimate()))
         with nullcontext() if device == "cpu" else watch:
             for _, runs in groupby(grid.runs, key=lambda run: (run.hidden, run.steps)):
                 done = train(prepare(runs))
@@ -100,15 +100,15 @@ def _free_name(runs_dir: str) -> Path:
     return next(path for path in names if not path.exists())
 
 
-def _print_checklist(histories: Sequence[History], console: Console) -> None:
+def _print_checklist(histories: Sequence[History], console: Terminal) -> None:
     """The brief's milestones of the fix: what it expected there, and what was measured."""
     for history in histories:
         if history.config.arm == FIX:
-            console.print(f"\n{history.config.label()}:", markup=False)
-            console.print(checklist(history).to_string(index=False), markup=False, soft_wrap=True)
+            console.print(f"\n{history.config.label()}:")
+            console.print(checklist(history).to_string(index=False), soft_wrap=True)
 
 
-def _findings(runs: Sequence[RunConfig], console: Console) -> list[Finding]:
+def _findings(runs: Sequence[RunConfig], console: Terminal) -> list[Finding]:
     """The preflight of the longest runs, which are judged; its warnings are printed."""
     longest = [run for run in runs if run.steps == max(run.steps for run in runs)]
     corpus = load_corpus(longest[0].corpus, longest[0].vocabulary, log=console.print)
@@ -117,9 +117,9 @@ def _findings(runs: Sequence[RunConfig], console: Console) -> list[Finding]:
     return findings
 
 
-def _warn(lines: Sequence[str], console: Console) -> None:
+def _warn(lines: Sequence[str], console: Terminal) -> None:
     for line in lines:
-        console.print(f"WARNING: {line}.", style="yellow", markup=False)
+        console.print(f"WARNING: {line}.", style="yellow")
 
 
 def _warnings(histories: Sequence[History], device: str, watch: GpuWatch) -> list[str]:

@@ -17,7 +17,7 @@ def export(
     run: str | Path,
     out: str | Path,
     packed: bool = False,
-    log: Callable[[str], None] = print,
+    log: Callable[[str], None] = say,
 ) -> Path:
     """Write a finished run as a folder that transformers loads, whole or not at all; its path.
 
