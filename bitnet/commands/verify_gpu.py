@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bitnet.terminal import Terminal
 
 from bitnet import checks
 from bitnet.analysis.counts import checklist
@@ -28,6 +27,7 @@ from bitnet.runtime.gpu_watch import GpuWatch, ask_nvidia_smi
 from bitnet.sweep.pool import Pool
 from bitnet.sweep.runner import Runner
 from bitnet.sweep.study import train
+from bitnet.terminal import Terminal
 
 PLAN = CHECKOUT / "params" / "gpu.yaml"
 

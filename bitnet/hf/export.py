@@ -9,6 +9,7 @@ from bitnet.hf.card import model_card
 from bitnet.hf.folder import write_model
 from bitnet.runs.folder import new_folder
 from bitnet.runs.trained import load
+from bitnet.terminal import say
 
 __all__ = ["export"]
 
