@@ -10,6 +10,7 @@ try:
     from bitnet.analysis.counts import checklist, final_counts
     from bitnet.analysis.preflight import preflight
     from bitnet.analysis.verdict import Verdict, judge
+    from bitnet.arms import ARMS, BROKEN, FIX
     from bitnet.checks import ParameterError
     from bitnet.config import BitNetConfig, RunConfig
     from bitnet.data import Corpus, load_corpus
@@ -19,7 +20,7 @@ try:
     from bitnet.hf.export import export
     from bitnet.linear import BitLinear
     from bitnet.quant import activation_quant, weight_quant
-    from bitnet.recipes import ARMS, BROKEN, FIX, Recipe
+    from bitnet.recipes import Recipe
     from bitnet.records import Record
     from bitnet.runs.history import History, HistoryError
     from bitnet.runs.plan import Plan, execute

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bitnet import checks
-from bitnet.recipes import Recipe, arm_name, recipe
+from bitnet.arms import arm_name, recipe
+from bitnet.recipes import Recipe
 
 __all__ = ["BLOCK", "GPT2_VOCABULARY", "BitNetConfig", "RunConfig"]
 

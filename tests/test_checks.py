@@ -25,7 +25,8 @@ from bitnet import (
 from bitnet.analysis.results import load_plan, load_results, survey
 from bitnet.checks import first_line
 from bitnet.decode import continue_prompts, prompt_ids
-from bitnet.display.report import read_report, retire_report
+from bitnet.display.report import read_report
+from bitnet.display.report_folder import claim_report
 from bitnet.evaluation.diversity import rarefaction
 from bitnet.evaluation.repetition import distinct_n, seq_rep_n
 
@@ -102,7 +103,7 @@ BAD = [
     (load_plan, {"path": 7}, "grid = 7", "must be a path"),
     (load_plan, {"path": "~nosuchuser/x"}, "grid = ", "home directory"),
     (load, {"run": "x" * 300}, "run = ", "File name too long"),
-    (retire_report, {"folder": 5}, "report_dir = 5", "must be a path"),
+    (claim_report, {"plan": None, "report_dir": 5}, "report_dir = 5", "must be a path"),
     (read_report, {"folder": "a\0b"}, "folder = ", "null byte"),
     (Plan, {"runs_dir": __file__}, "runs_dir = ", "is no folder"),
     (RunConfig, {"arm": None}, "arm = None", "must be one of"),

@@ -8,7 +8,7 @@ from bitnet.analysis.assessment import collapsed_by_the_switch
 from bitnet.analysis.phenomena import DECOUPLED, DOWN, agreement
 from bitnet.analysis.results import CHECKOUT, RESULTS, load_plan, survey
 from bitnet.analysis.verdict import Verdict, judge
-from bitnet.recipes import BROKEN, FIX
+from bitnet.arms import BROKEN, FIX
 from bitnet.runs.history import History
 from bitnet.scales import FULL, Scale, full_length, scale_of
 from bitnet.schedule import stage_boundary

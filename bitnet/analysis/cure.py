@@ -10,11 +10,11 @@ from bitnet.analysis.collection import runs_of
 from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.phenomena import DECOUPLED
 from bitnet.analysis.results import CHECKOUT
+from bitnet.arms import FIX
 from bitnet.config import RunConfig
 from bitnet.evaluation.diversity import DOWN
 from bitnet.evaluation.measures import MEASURES
 from bitnet.evaluation.passages import GREEDY, HUMAN, NUCLEUS
-from bitnet.recipes import FIX
 from bitnet.runs.history import History
 from bitnet.schedule import warmup_steps
 

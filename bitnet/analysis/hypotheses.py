@@ -8,9 +8,9 @@ import pandas as pd
 from bitnet.analysis.assessment import collapsed_by_the_switch
 from bitnet.analysis.statistics import Setting, paired_differences, setting
 from bitnet.analysis.verdict import judge
+from bitnet.arms import BROKEN, FIX
 from bitnet.config import RunConfig
 from bitnet.evaluation.measures import MEASURES
-from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 
 __all__ = [

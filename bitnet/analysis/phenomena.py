@@ -8,8 +8,8 @@ import pandas as pd
 from bitnet.analysis.assessment import collapsed_by_the_switch
 from bitnet.analysis.hypotheses import FULL_PRECISION
 from bitnet.analysis.hypotheses import RIVAL as DECOUPLED
+from bitnet.arms import BROKEN, FIX
 from bitnet.evaluation.diversity import DOWN
-from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 from bitnet.schedule import stage_boundary
 

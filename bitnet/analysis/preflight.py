@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bitnet.analysis.assessment import NO_PLAN, WORKS_BAR
+from bitnet.arms import BROKEN, FIX
 from bitnet.config import RunConfig
 from bitnet.data import Corpus
 from bitnet.evaluation.diversity import PROMPTS
-from bitnet.recipes import BROKEN, FIX
 from bitnet.scales import scale_of
 from bitnet.schedule import MAX_WARMUP, stage_boundary, warmup_steps
 

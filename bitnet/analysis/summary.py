@@ -10,8 +10,8 @@ from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.phenomena import DECISIVE, DECOUPLED, agreement, phenomena
 from bitnet.analysis.statistics import final_intervals, paired_differences
 from bitnet.analysis.verdict import judge
+from bitnet.arms import FIX
 from bitnet.evaluation.measures import MEASURES
-from bitnet.recipes import FIX
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
 from bitnet.scales import FULL, MINIATURE, full_length

@@ -12,9 +12,9 @@ from bitnet.analysis.assessment import (
     Assessment,
     assess,
 )
+from bitnet.arms import BROKEN, FIX
 from bitnet.config import RunConfig
 from bitnet.evaluation.diversity import DOWN, PROMPTS
-from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 from bitnet.scales import SCALES
 from bitnet.schedule import stage_boundary

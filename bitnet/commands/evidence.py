@@ -17,12 +17,12 @@ from bitnet.analysis.markdown import quote
 from bitnet.analysis.phenomena import DECOUPLED
 from bitnet.analysis.results import CHECKOUT, collect, load_plan, survey
 from bitnet.analysis.summary import faithfulness, headline, summary
+from bitnet.arms import BROKEN, FIX
 from bitnet.commands.options import Add
 from bitnet.config import RunConfig
 from bitnet.display.diagram import phase_diagram
 from bitnet.display.theme import can_draw, picture
 from bitnet.display.verify import hero_figure
-from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History, default_runs_dir
 from bitnet.runs.trained import load
 from bitnet.scales import FULL, MINIATURE, SCALES, scale_of

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from bitnet import checks
+from bitnet.arms import arm_name
 from bitnet.commands.options import INTERRUPTED, Add, add_sizes, add_where
-from bitnet.recipes import arm_name
 from bitnet.runs.grid import Grid, find_notebook
 from bitnet.runs.plan import Plan
 from bitnet.sweep.here import Here

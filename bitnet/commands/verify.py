@@ -4,11 +4,11 @@ import argparse
 
 from bitnet.analysis.preflight import preflight
 from bitnet.analysis.verdict import judge
+from bitnet.arms import BROKEN, FIX
 from bitnet.commands.options import Add, add_sizes, add_where
 from bitnet.display.printout import print_report
 from bitnet.display.report import write_report
 from bitnet.display.report_folder import claim_report
-from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.plan import Plan
 from bitnet.sweep.study import prepare, train
 from bitnet.terminal import Terminal

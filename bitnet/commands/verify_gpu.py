@@ -14,12 +14,12 @@ from bitnet import checks
 from bitnet.analysis.counts import checklist
 from bitnet.analysis.preflight import Finding, preflight
 from bitnet.analysis.results import CHECKOUT
+from bitnet.arms import FIX
 from bitnet.commands.options import Add, add_where
 from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.display.bundle import pack, reserve
 from bitnet.display.printout import print_bundle
-from bitnet.recipes import FIX
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History, default_runs_dir
 from bitnet.runtime.backend import choose

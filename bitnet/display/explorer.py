@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from bitnet.analysis.hypotheses import RIVAL
 from bitnet.analysis.results import load_results
+from bitnet.arms import BROKEN, FIX
 from bitnet.data import Corpus
 from bitnet.display.groups import together
 from bitnet.display.pages import player, render
-from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 from bitnet.scales import FULL
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from bitnet.arms import recipe
 from bitnet.display.numbers import measured, percent, whole
 from bitnet.display.tables import segments, shown
 from bitnet.display.theme import colour
-from bitnet.recipes import recipe
 from bitnet.records import Snapshot
 from bitnet.runs.history import History
 from bitnet.schedule import stage_boundary

@@ -10,13 +10,13 @@ import jinja2
 from markupsafe import Markup
 
 from bitnet.analysis.hypotheses import RIVAL
+from bitnet.arms import BROKEN, FIX
 from bitnet.data import Corpus
 from bitnet.display.moments import BARS, FACTS, PASSAGES, moment_at, moments, steps_of
 from bitnet.display.numbers import decimal, measured, percent, whole
 from bitnet.display.training_charts import timeline
 from bitnet.evaluation.diversity import OPENING, Probe
 from bitnet.evaluation.measures import MEASURES
-from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 
 __all__ = ["player", "render"]

@@ -10,12 +10,12 @@ from bitnet.analysis.counts import checklist, column_heads, final_counts
 from bitnet.analysis.preflight import Finding
 from bitnet.analysis.results import RESULTS, load_plan, survey
 from bitnet.analysis.verdict import Verdict, judge
+from bitnet.arms import BROKEN
 from bitnet.display.explorer import full_runs
 from bitnet.display.numbers import decimal, whole
 from bitnet.display.pages import player, render
 from bitnet.display.training_charts import loss_chart, probe_chart, tokens_chart
 from bitnet.evaluation.measures import MEASURES, MISSING
-from bitnet.recipes import BROKEN
 from bitnet.runs.history import History, HistoryError
 from bitnet.runs.plan import Plan
 

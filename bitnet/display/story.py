@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bitnet.analysis.hypotheses import RIVAL
+from bitnet.arms import BROKEN, FIX
 from bitnet.display.charts import Chart, Level, Line
 from bitnet.display.facts import Facts
 from bitnet.display.groups import together
@@ -12,7 +13,6 @@ from bitnet.display.pages import player, render
 from bitnet.display.theme import colour
 from bitnet.display.training_charts import measure_chart, switches
 from bitnet.evaluation.diversity import STATES
-from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 
 __all__ = ["story_page"]

@@ -12,9 +12,10 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from plotly.colors import find_intermediate_color
 
+from bitnet.arms import recipe
 from bitnet.config import RunConfig
 from bitnet.evaluation.measures import MEASURES, SEPARATORS
-from bitnet.recipes import Recipe, recipe
+from bitnet.recipes import Recipe
 from bitnet.schedule import stage_boundary
 
 __all__ = [

@@ -4,13 +4,13 @@ import math
 from collections.abc import Sequence
 
 from bitnet.analysis.assessment import FAILS_BAR, WORKS_BAR
+from bitnet.arms import BROKEN
 from bitnet.display.charts import Chart, Level, Line
 from bitnet.display.numbers import measured, whole
 from bitnet.display.published import published_points
 from bitnet.display.references import distinct
 from bitnet.display.theme import colour, dash
 from bitnet.evaluation.measures import MEASURES
-from bitnet.recipes import BROKEN
 from bitnet.runs.history import History
 from bitnet.schedule import stage_boundary
 

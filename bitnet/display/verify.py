@@ -7,6 +7,7 @@ from statistics import median
 import plotly.graph_objects as go
 
 from bitnet.analysis.hypotheses import RIVAL
+from bitnet.arms import BROKEN, FIX
 from bitnet.display.bands import common_state, each_run
 from bitnet.display.chart import Chart
 from bitnet.display.groups import together
@@ -26,7 +27,6 @@ from bitnet.display.theme import (
 )
 from bitnet.evaluation.diversity import STATES
 from bitnet.evaluation.measures import MEASURES, number
-from bitnet.recipes import BROKEN, FIX
 from bitnet.runs.history import History
 from bitnet.schedule import stage_boundary
 

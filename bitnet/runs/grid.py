@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from bitnet import checks
+from bitnet.arms import arm_names
 from bitnet.config import BYTES, RunConfig
 from bitnet.files import read_bytes
-from bitnet.recipes import arm_names
 from bitnet.runs.plan import Plan
 from bitnet.scales import FULL, SCALES
 from bitnet.texts import check_corpus
@@ -152,7 +152,7 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def compose_mapping_node(self, anchor: dict[str, Any]) -> yaml.MappingNode:
-        # Here, before a merge key (<<) brings in those that may be given again.
+        # Here, before a merge key (<<: {...}) brings in those that may be given again.
         node = super().compose_mapping_node(anchor)
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for key in keys:

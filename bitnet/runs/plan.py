@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bitnet import checks
+from bitnet.arms import BROKEN, FIX, Arm, arm_names
 from bitnet.config import RunConfig
 from bitnet.data import Corpus, load_corpus
-from bitnet.recipes import BROKEN, FIX, Arm, arm_names
 from bitnet.runs.history import History, default_runs_dir
 from bitnet.runs.run import Callback, run
 from bitnet.runtime.backend import Backend, choose

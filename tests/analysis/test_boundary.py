@@ -16,7 +16,7 @@ from bitnet.analysis.boundary import (
     gains_shrink_from,
     predicted_state,
 )
-from bitnet.recipes import recipe
+from bitnet.arms import recipe
 from bitnet.train import initial_model
 from bitnet.transformer import parameter_groups
 from tests.support.corpus import VOCABULARY

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from bitnet import ARMS
+from bitnet.arms import arm_name, decay_grid
 from bitnet.display.curves import loss_figure, measure_figure
 from bitnet.display.phases import phase_figure
 from bitnet.display.theme import (
@@ -25,7 +26,6 @@ from bitnet.display.theme import (
 from bitnet.display.verify import verify_figure
 from bitnet.evaluation.diversity import STATES
 from bitnet.evaluation.measures import MEASURES
-from bitnet.recipes import arm_name, decay_grid
 
 DECAYS = (0, 0.001, 0.01, 0.05, 0.1)
 LIGHT_TO_DARK = ("#999999", "#B8A200", "#E69F00", "#D55E00", "#000000")

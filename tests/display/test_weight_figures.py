@@ -3,6 +3,7 @@
 import pytest
 
 from bitnet.analysis.mechanism import predicted_row_norms
+from bitnet.arms import decay_grid
 from bitnet.display.weight_figures import (
     grid_figure,
     penalty_figure,
@@ -10,7 +11,6 @@ from bitnet.display.weight_figures import (
     ternary_figure,
 )
 from bitnet.evaluation.weights import ROW_BINS
-from bitnet.recipes import decay_grid
 from tests.support.figures import drawn, switches
 from tests.support.histories import history
 

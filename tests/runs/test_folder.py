@@ -60,6 +60,6 @@ def test_what_is_no_name_is_refused(value):
 
 
 def test_a_name_that_no_file_system_takes_is_refused(tmp_path):
-    taken = pytest.raises(ParameterError, match=r"^out = .*cannot be written \(.*too long")
+    taken = pytest.raises(ParameterError, match=r"^out = .*cannot be used as a path \(.*too long")
     with taken, new_folder("out", tmp_path / ("x" * 300)):
         pytest.fail("it was begun")

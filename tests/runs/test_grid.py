@@ -292,14 +292,3 @@ def test_files_that_cannot_be_read_are_refused_in_one_line(tmp_path):
             Grid.load(tmp_path / name)
         assert allowed in str(error.value)
         assert "\n" not in str(error.value)
-
-
-def test_a_merge_key_brings_in_what_may_be_given_again(tmp_path):
-    text = """grids:
-  - &first {hidden: 16, steps: 8, arms: l2-0.0}
-  - &second {<<: *first, hidden: 32}
-  - {<<: *second, steps: 9}"""
-    found = [(run.hidden, run.steps) for run in load(tmp_path, text).runs]
-    assert found == [(16, 8), (32, 8), (32, 9)]
-    with pytest.raises(ParameterError, match="the key 'steps' is given twice"):
-        load(tmp_path, text.replace("steps: 9", "steps: 9, steps: 8"))

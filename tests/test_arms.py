@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bitnet import ARMS, ParameterError, Plan, Recipe, RunConfig
-from bitnet.recipes import DECAYED, LONGEST_NAME, WINDOWS, arm_name, arm_names, decay_grid, recipe
+from bitnet.arms import LONGEST_NAME, arm_name, arm_names, decay_grid, recipe
+from bitnet.recipes import DECAYED, WINDOWS
 from bitnet.schedule import SCHEDULES
 
 DECAYS = (0.0, 0.001, 0.01, 0.05, 0.1)
