@@ -57,7 +57,7 @@ def test_a_run_without_a_model_is_refused(folder, tmp_path):
     write_run(unfinished, [2, 4])
     shutil.copytree(folder, lost)
     (lost / "model.safetensors").unlink()
-    refused(unfinished, tmp_path / "out", HistoryError, "so there is no trained model yet")
+    refused(unfinished, tmp_path / "out", HistoryError, "so there is no trained model")
     refused(lost, tmp_path / "out", HistoryError, "no weights here")
     refused(tmp_path / "absent", tmp_path / "out", HistoryError, "no folder, and no run begins so")
     (lost / "measures.csv").write_text("damaged")
@@ -68,7 +68,7 @@ def test_a_target_that_is_taken_is_refused_before_any_work(folder, tmp_path, mon
     monkeypatch.setattr(module, "write_model", lambda *_: pytest.fail("it was begun"))
     (tmp_path / "file").write_text("kept")
     for name, match in {
-        "file": "is a file", "file/below": "cannot be written", "": "must be a new folder",
+        "file": "is no folder", "file/below": "cannot be written", "": "must be a new folder",
     }.items():  # fmt: skip
         refused(folder, tmp_path / name, ParameterError, f"^out = .*{match}")
 
