@@ -70,7 +70,7 @@ def runs_table(histories: Sequence[History], passages: pd.DataFrame) -> pd.DataF
             "arm": config.arm, "hidden": config.hidden, "updates": config.steps,
             "text": config.corpus, "pair": f"{config.seed}, {config.order}",
             "tokens": config.steps * config.batch_size * config.sequence_length,
-            "ends": states[-1], "down": down,
+            "ends": states[-1], "down": down, "evaluations": sum(t > warm for t in steps),
             "loss": float(history.measures.val_loss.iloc[-1]),
             "bigram": history.references["bigram_loss"],
             "trigram": history.references["trigram_loss"],
@@ -161,7 +161,7 @@ def _without(table: pd.DataFrame) -> pd.DataFrame:
             rows.append({
                 "with instead": f"`{change}`", "ends": row.ends,
                 "loss": f"{row.loss - own.loss:+.2f}",
-                "greedy repeats": f"{row.repeated - own.repeated:+.2f}",
+                "greedy repeats": _two(row.repeated - own.repeated, "+"),
                 "distinct tokens": f"{row.unique - own.unique:+d}",
             })  # fmt: skip
     return pd.DataFrame(rows, columns=["with instead", "ends", "loss", "greedy repeats",
@@ -176,11 +176,16 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
             "arm": row.arm, "text": row.text, "hidden": str(row.hidden),
             "updates": str(row.updates), "pair": row.pair,
             "million tokens": f"{row.tokens / 1e6:.2f}", "ends": row.ends,
-            "down after warm-up at": ", ".join(map(str, row.down)) or "never",
+            "down after warm-up": f"{len(row.down)} of {row.evaluations} evaluations",
             "loss": loss(row.loss), "bigram, trigram": f"{loss(row.bigram)}, {loss(row.trigram)}",
-            "distinct tokens": str(row.unique), "greedy repeats": f"{row.repeated:.2f}",
-            "loops": f"{row.loops:.2f}", "nucleus repeats": f"{row.sampled:.2f}",
-            "nucleus distinct over the text's": f"{row.distinct:.2f}",
+            "distinct tokens": str(row.unique), "greedy repeats": _two(row.repeated),
+            "loops": _two(row.loops), "nucleus repeats": _two(row.sampled),
+            "nucleus distinct over the text's": _two(row.distinct),
         }
         for row in table.itertuples()
     ])  # fmt: skip
+
+
+def _two(value: float, sign: str = "") -> str:
+    """A share with two decimals; of a run whose passages were not measured, nothing."""
+    return "" if value != value else f"{value:{sign}.2f}"

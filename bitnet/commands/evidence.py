@@ -76,13 +76,16 @@ def command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_cured(runs_dir: str | Path) -> None:
+def _add_cured(runs_dir: Path) -> None:
     """The third plan's finished runs, each with what it writes after held-out openings."""
     for history in add_runs(third_plan.planned(), runs_dir, third_plan.TABLE):
+        say(f"new: results/cure: {history.manifest['identity']}")
+    measured = set(passages_of().run)
+    for history in table_of(third_plan.TABLE):
         identity = str(history.manifest["identity"])
-        say(f"new: results/cure: {identity}")
-        if history.complete:
-            add_passages(identity, load(Path(runs_dir) / identity).passages().table())
+        if identity not in measured and (runs_dir / identity / "model.safetensors").exists():
+            add_passages(identity, load(runs_dir / identity).passages().table())
+            say(f"passages: {identity}")
 
 
 def _is_to_write(run: RunConfig) -> bool:
