@@ -227,10 +227,7 @@ def _write_cache(path: Path, ids: np.ndarray, train: int | None, vocabulary: Voc
 
 
 def _read_cache(path: Path) -> _Tokens | None:
-    """The cached tokens, memory-mapped; None unless they match their checksum.
-
-    It is over bytes: what they mean is checked beside it.
-    """
+    """The cached tokens, memory-mapped; None unless they match their checksum."""
     try:
         facts = files.read_json(path.with_suffix(".json"))
         ids = np.load(path, mmap_mode="r", allow_pickle=False)
