@@ -233,10 +233,11 @@ def _read_cache(path: Path) -> _Tokens | None:
         ids = np.load(path, mmap_mode="r", allow_pickle=False)
         train, kept = facts.get("train"), facts.get("vocabulary")
         vocabulary = gpt2() if kept is None else Vocabulary.from_text(kept)
+        meant = ids.dtype == np.uint16 and ids.ndim == 1 and isinstance(train, int | None)
         whole = _fingerprint(ids, train, vocabulary) == facts["sha256"]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+    except Exception:  # numpy's readers say in many ways that a file is none of theirs
         return None
-    return (ids, train, vocabulary) if whole else None
+    return (ids, train, vocabulary) if whole and meant else None
 
 
 def _fingerprint(ids: np.ndarray, train: int | None, vocabulary: Vocabulary) -> str:

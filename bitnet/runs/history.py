@@ -88,14 +88,17 @@ class History:
     def vocabulary(self) -> Vocabulary:
         """The vocabulary that the run's tokens are of: GPT-2's, or the one kept in its folder.
 
-        Raises: `HistoryError` where it is missing.
+        Raises: `HistoryError` where it is missing or of another size.
         """
         if self.config.vocabulary == GPT2_VOCABULARY:
             return gpt2()
         if self.folder is None:
             raise HistoryError(f"{self.config.label()}: has no folder, and so no vocabulary")
         try:
-            return Vocabulary.from_text(files.read_text(self.folder / VOCABULARY_FILE))
+            found = Vocabulary.from_text(files.read_text(self.folder / VOCABULARY_FILE))
+            if found.size != self.config.vocabulary:
+                raise ValueError(f"{found.size} tokens in place of {self.config.vocabulary}")
+            return found
         except (OSError, ValueError) as error:
             path = self.folder / VOCABULARY_FILE
             raise HistoryError(f"{path}: cannot be read ({first_line(error)})") from error
