@@ -9,7 +9,9 @@ from bitnet.analysis.cure import TABLE, cure, goals, passages_of, runs_table
 from bitnet.analysis.results import CHECKOUT
 
 PAGE = CHECKOUT / "results" / "CURE.md"
-OTHERS = ("embedding_std=0.0", "peak_lr=0.0015", "decayed=all", "schedule=two-stage")
+OTHERS = (
+    "embedding_std=0.0", "peak_lr=0.0015", "decayed=all", "decay=0.0", "schedule=two-stage"
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
