@@ -97,5 +97,8 @@ def test_what_is_said_of_the_goals_and_expectations(table):
     _, ordered = against(table, "windows=consecutive")
     assert ordered > 0.1 and ordered > max(against(table, c)[1] for c in OTHERS)
     assert against(table, "embedding_std=0.0")[1] > 0.1  # E7 is refuted
+    losses = [row.loss for row in own(table, "recommended")]
+    for change in OTHERS[2:]:
+        assert abs(against(table, change)[1]) < 1.1 * (max(losses) - min(losses))
     without, saved = against(table, "unlikelihood=0.0")
     assert without.repeated > 0.3 and -saved <= 0.05
