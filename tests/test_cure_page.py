@@ -73,7 +73,8 @@ def test_the_words_say_what_the_runs_say(table):
         f"in the order of the text it has {windows.loss:.2f} nats, {ordered:.2f} more",
         f"Without it {percent([without.repeated])} of 4-grams repeat and "
         f"{percent([without.loops])} of passages end in a loop, and the loss is {-saved:.2f} "
-        f"lower; with it, in the same pair, {percent([best[0].repeated])} and {percent([best[0].loops])}",
+        f"lower; with it, in the same pair, {percent([best[0].repeated])} and "
+        f"{percent([best[0].loops])}",
         f"with coupled decay in place of decoupled the run is {coupled.ends} at the end, with "
         f"{coupled.loss:.2f} nats",
         *(f"`{change}` costs {cost:.2f}" for change, cost in others.items() if cost > 0),
