@@ -14,8 +14,8 @@ from bitnet.analysis.mechanism import (
     predicted_row_norms,
     shrunken,
 )
+from bitnet.arms import recipe as of_arm
 from bitnet.recipes import Recipe
-from bitnet.recipes import recipe as of_arm
 from bitnet.runs.run import run
 from bitnet.runtime.backend import choose
 from bitnet.schedule import learning_rate, weight_decay

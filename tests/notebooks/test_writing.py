@@ -113,6 +113,7 @@ def test_every_other_parameter_file_is_a_grid_of_one_scale():
             scales[path.stem] = {scale.name if (scale := scale_of(run)) else "" for run in runs}
     assert len(scales.pop("plan-2")) > 1  # the miniature, and vocabularies and batches of others
     assert scales.pop("plan-2-pairs") == {"miniature"}
+    assert scales.pop("cure") == {""}  # batches of its own
     assert scales == {
         "gpu": {"full"}, "miniature": {"miniature"}, "plan": {"full"}, "sweep-quick": {"miniature"},
     }  # fmt: skip
