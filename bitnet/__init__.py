@@ -38,6 +38,5 @@ __all__ = [
     "Corpus", "History", "HistoryError", "ParameterError", "Plan", "Probe", "Recipe", "Record",
     "RunConfig", "Trainer", "Verdict", "activation_quant", "checklist", "execute", "export",
     "final_counts", "judge", "load", "load_corpus", "load_model", "load_models", "measure",
-    "preflight", "state",
-    "weight_quant",
+    "preflight", "state", "weight_quant",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from bitnet.analysis.collection import runs_of
 from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.phenomena import DECOUPLED
 from bitnet.analysis.results import CHECKOUT
-from bitnet.arms import FIX
+from bitnet.arms import FIX, RECOMMENDED
 from bitnet.config import RunConfig
 from bitnet.evaluation.diversity import DOWN
 from bitnet.evaluation.measures import MEASURES
@@ -22,7 +22,7 @@ __all__ = ["PLAN", "TABLE", "add_passages", "cure", "goals", "passages_of", "pla
 
 PLAN = CHECKOUT / "params" / "cure.yaml"
 TABLE = CHECKOUT / "results" / "cure"
-RECOMMENDED, TWIN = "recommended", "fp-recommended"
+TWIN = f"fp-{RECOMMENDED}"
 # Registered in results/PLAN-CURE.md before the runs that they judge.
 REPEATED, LOOPS, DISTINCT, NATS = 0.2, 0.1, 0.1, 0.1
 
