@@ -11,19 +11,7 @@ from bitnet import History, HistoryError
 from bitnet.runs.checkpoint import saved_steps
 from bitnet.runs.history import OtherRunError
 from bitnet.runs.run import run
-from tests.support.runs import CPU, TRAINED
-
-SHORT = replace(TRAINED, steps=20)
-
-
-def train(folder, corpus, callbacks=()):
-    lines = []
-    return run(SHORT, corpus, folder, CPU, callbacks, lines.append, checkpoint_every=6), lines
-
-
-def stop(config, record):
-    if record.step == 20:
-        raise KeyboardInterrupt
+from tests.support.runs import CPU, SHORT, stop, train
 
 
 @pytest.fixture(scope="module")

@@ -6,22 +6,9 @@ import pytest
 import torch
 
 from bitnet.runs.checkpoint import latest, save
-from bitnet.runs.run import run
 from bitnet.runs.state import check_state
 from tests.support.equality import same
-from tests.support.runs import CPU, TRAINED
-
-SHORT = replace(TRAINED, steps=20)
-
-
-def train(folder, corpus, **named):
-    lines = []
-    return run(SHORT, corpus, folder, CPU, log=lines.append, checkpoint_every=6, **named), lines
-
-
-def stop(config, record):
-    if record.step == 20:
-        raise KeyboardInterrupt
+from tests.support.runs import SHORT, stop, train
 
 
 @pytest.fixture(scope="module")

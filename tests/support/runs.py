@@ -95,3 +95,19 @@ def train_and_tell_modules(connection, folder):
     config = replace(TRAINED, steps=24)
     run(config, synthetic_corpus(), folder, CPU, log=lambda line: None, checkpoint_every=10)
     connection.send(sorted(sys.modules))
+
+
+SHORT = replace(TRAINED, steps=20)
+
+
+def train(folder, corpus, callbacks=(), **named):
+    """Train `SHORT` with frequent checkpoints; its history, and the lines that were logged."""
+    lines = []
+    found = run(SHORT, corpus, folder, CPU, callbacks, lines.append, checkpoint_every=6, **named)
+    return found, lines
+
+
+def stop(config, record):
+    """A callback that interrupts `SHORT` at its last update."""
+    if record.step == SHORT.steps:
+        raise KeyboardInterrupt
