@@ -10,6 +10,7 @@ from typing import Any
 from bitnet import checks
 from bitnet.arms import arm_name, recipe
 from bitnet.recipes import Recipe
+from bitnet.schedule import stage_boundary
 
 __all__ = ["BLOCK", "GPT2_VOCABULARY", "BitNetConfig", "RunConfig"]
 
@@ -142,6 +143,11 @@ class RunConfig:
     @property
     def recipe(self) -> Recipe:
         return recipe(self.arm)
+
+    @property
+    def switch(self) -> int | None:
+        """The last update of Stage 1; None for a recipe whose stages are one."""
+        return stage_boundary(self.steps) if self.recipe.staged else None
 
     @property
     def name(self) -> str:

@@ -75,6 +75,11 @@ class Recipe:
         """Those of the `GROUPS` that decay applies to."""
         return DECAYED[self.decayed]
 
+    @property
+    def staged(self) -> bool:
+        """Whether anything changes at the stage switch: the decay, or the slope of the rate."""
+        return self.schedule == SCHEDULES[0] or self.stage1_decay != self.stage2_decay
+
     def rates(self, step: int, total: int) -> tuple[float, float]:
         """Learning rate and weight decay of update `step` of a run of `total` updates."""
         lr = learning_rate(step, total, self.peak_lr, self.schedule)

@@ -201,3 +201,14 @@ def test_labels_among_runs_that_differ_in_what_a_label_names_are_different():
         for seed in (0, 1)
     ]
     assert len({run.label(among) for run in among}) == len(among)
+
+
+@pytest.mark.parametrize(
+    ("arm", "switch"),
+    [
+        ("l2-0.0", 15), ("no-decay", 15), ("recommended", None),
+        ("recommended+schedule=two-stage", 15), ("recommended+stage2_decay=0.0", 15),
+    ],
+)  # fmt: skip
+def test_a_run_has_a_switch_where_anything_changes_at_it(arm, switch):
+    assert RunConfig(arm, steps=30).switch == switch

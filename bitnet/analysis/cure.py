@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bitnet.analysis.collection import runs_of
+from bitnet.analysis.collection import runs_of, table_of
 from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.phenomena import DECOUPLED
 from bitnet.analysis.results import CHECKOUT
@@ -15,10 +15,14 @@ from bitnet.config import RunConfig
 from bitnet.evaluation.diversity import DOWN
 from bitnet.evaluation.measures import MEASURES
 from bitnet.evaluation.passages import GREEDY, HUMAN, NUCLEUS
+from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
 from bitnet.schedule import warmup_steps
 
-__all__ = ["PLAN", "TABLE", "add_passages", "cure", "goals", "passages_of", "planned", "runs_table"]
+__all__ = [
+    "PLAN", "TABLE", "add_passages", "committed", "cure", "goals", "in_words", "ladder_runs",
+    "passages_of", "planned", "runs_table",
+]  # fmt: skip
 
 PLAN = CHECKOUT / "params" / "cure.yaml"
 TABLE = CHECKOUT / "results" / "cure"
@@ -32,6 +36,44 @@ _PASSAGES = "passages.csv"  # beside the table of runs: name, text, measure, val
 def planned() -> tuple[RunConfig, ...]:
     """The runs of the plan, in its order."""
     return runs_of([PLAN])
+
+
+def committed() -> Grid:
+    """The run whose folder is committed beside the table, with its text and its weights.
+
+    The first of the plan: the recommended recipe.
+    """
+    return Grid(planned()[:1])
+
+
+def ladder_runs() -> list[History]:
+    """The committed runs that part in the recipe alone: the fix, AdamW, the recommended one.
+
+    None of them where there is no checkout.
+    """
+    there = {history.config: history for history in table_of(TABLE)}
+    rungs = [replace(run, arm=arm) for run in planned()[:1] for arm in (FIX, DECOUPLED, run.arm)]
+    return [there[rung] for rung in rungs if rung in there]
+
+
+def in_words(histories: Sequence[History], passages: pd.DataFrame | None = None) -> str:
+    """Loss and repetition of runs that part in the recipe alone, best first, beside the text.
+
+    In two sentences; nothing where there is no run.
+    """
+    if not histories:
+        return ""
+    passages = passages_of() if passages is None else passages
+    rows = sorted(runs_table(histories, passages).itertuples(), key=lambda row: row.loss)
+    best, loss = rows[0], MEASURES["val_loss"].text
+    arms = [f"{row.arm} {loss(row.loss)} nats, {row.repeated:.0%}" for row in rows]
+    text = passages.query("text == @HUMAN and measure == 'seq_rep_4'").value.iloc[0]
+    return (
+        f"Held-out loss and repeated greedy 4-grams at hidden {best.hidden} after "
+        f"{best.tokens / 1e6:.2f} million tokens: {'; '.join(arms)}. A table of word pairs has "
+        f"{loss(best.bigram)} nats, one of word triples {loss(best.trigram)}; the text repeats "
+        f"{text:.0%}."
+    )
 
 
 def passages_of(folder: str | Path = TABLE) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from bitnet.display.tables import segments, shown
 from bitnet.display.theme import colour
 from bitnet.records import Snapshot
 from bitnet.runs.history import History
-from bitnet.schedule import stage_boundary
 
 __all__ = ["BARS", "FACTS", "PASSAGES", "described", "moment_at", "moments", "steps_of"]
 
@@ -53,10 +52,11 @@ def steps_of(histories: Sequence[History]) -> list[dict[str, Any]]:
     """The steps at which any of the runs was evaluated, with where that is in words."""
     found: dict[int, str] = {}
     for history in sorted(histories, key=lambda h: -h.config.steps):
-        last, boundary = history.config.steps, stage_boundary(history.config.steps)
+        last, switch = history.config.steps, history.config.switch
         for step in map(int, history.measures.step):
-            stage = "the last of Stage 1" if step == boundary else f"Stage {1 + (step > boundary)}"
-            found.setdefault(step, f"update {whole(step)} of {whole(last)}, {stage}")
+            stage = f", Stage {1 + (step > switch)}" if switch else ""
+            stage = ", the last of Stage 1" if step == switch else stage
+            found.setdefault(step, f"update {whole(step)} of {whole(last)}{stage}")
     return [{"step": step, "when": found[step]} for step in sorted(found)]
 
 

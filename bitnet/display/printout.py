@@ -65,6 +65,9 @@ def _print_facts(facts: Mapping[str, Any], console: Terminal) -> None:
     for question, answer, reason in facts["sub_answers"]:
         say(f"- {question} {answer.upper()}: {reason}")
     say(f"- The 20-prompt probe: {facts['prompt_probe']}\n")
+    if found := facts.get("recommended"):
+        say("A recipe to use instead: `recommended`, from committed runs.", "bold")
+        say(f"{found}\n")
 
 
 def _beside(found: dict[str, Any] | None, say: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bitnet import checks, files
+from bitnet.analysis import cure
 from bitnet.analysis.answer import beside_full, in_words
 from bitnet.analysis.counts import final_counts
 from bitnet.analysis.preflight import Finding
@@ -50,6 +51,7 @@ def write_report(
         (partial / PAGE).write_text(page, encoding="utf-8")
         facts = _facts(histories, findings, verdict)
         facts["beside_full"] = None if beside is None else beside.to_dict()
+        facts["recommended"] = cure.in_words(cure.ladder_runs())
         (partial / VERDICT).write_text(json.dumps(facts, indent=1) + "\n")
         partial.replace(os.path.realpath(folder))
     return folder

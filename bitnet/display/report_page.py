@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from bitnet.analysis import cure
 from bitnet.analysis.answer import Comparison, in_words, size_in_words
 from bitnet.analysis.counts import checklist, column_heads, final_counts
 from bitnet.analysis.preflight import Finding
@@ -54,6 +55,7 @@ def report_page(
         charts=charts if evaluated else [],
         marks={True: "yes", False: "NO", None: "open"},
         committed=_committed(),
+        recommended=_recommended(),
     )
 
 
@@ -73,6 +75,17 @@ def _committed() -> dict[str, Any] | None:
         }
     except HistoryError:
         return None
+
+
+def _recommended() -> dict[str, Any] | None:
+    """The recipe to use instead, by its committed runs; None outside a checkout."""
+    if not (runs := cure.ladder_runs()):
+        return None
+    return {
+        "said": cure.in_words(runs),
+        "loss": loss_chart(runs),
+        "data": player(survey(cure.committed(), cure.TABLE)[0]),
+    }
 
 
 def _table(table: pd.DataFrame, histories: Sequence[History]) -> dict[str, Any]:

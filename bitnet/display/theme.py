@@ -16,7 +16,6 @@ from bitnet.arms import recipe
 from bitnet.config import RunConfig
 from bitnet.evaluation.measures import MEASURES, SEPARATORS
 from bitnet.recipes import Recipe
-from bitnet.schedule import stage_boundary
 
 __all__ = [
     "ARM_COLOURS", "CASE_COLOURS", "FAINT", "HEIGHT", "STATE_COLOURS", "STATE_INKS",
@@ -228,7 +227,7 @@ def mark_switch(
     place = {"y": 1, "yanchor": "bottom"}
     if len(axes) > 1:
         place = {"y": 0, "yanchor": "bottom", "xanchor": "left"}
-    for boundary in sorted({stage_boundary(config.steps) for config in configs}):
+    for boundary in sorted({config.switch for config in configs if config.switch}):
         for axis in axes:
             figure.add_shape(
                 type="line", xref=axis, x0=boundary, x1=boundary, yref="paper", y0=0, y1=1,

@@ -12,7 +12,6 @@ from bitnet.display.references import distinct
 from bitnet.display.theme import colour, dash
 from bitnet.evaluation.measures import MEASURES
 from bitnet.runs.history import History
-from bitnet.schedule import stage_boundary
 
 __all__ = ["loss_chart", "measure_chart", "probe_chart", "timeline", "tokens_chart"]
 
@@ -82,9 +81,8 @@ def references(histories: Sequence[History], measure: str) -> list[Level]:
 
 def switches(histories: Sequence[History]) -> list[tuple[float, str]]:
     """Each stage switch that the runs have."""
-    return [
-        (s, "stage switch") for s in sorted({stage_boundary(h.config.steps) for h in histories})
-    ]
+    found = {history.config.switch for history in histories}
+    return [(step, "stage switch") for step in sorted(step for step in found if step)]
 
 
 def with_published(chart: Chart, histories: Sequence[History], column: str, what: str) -> Chart:

@@ -100,7 +100,8 @@ _VERDICT = _object(
         **dict.fromkeys(("question", "in_words", "answer", "reason", "prompt_probe"), _TEXT),
         "sub_answers": _list(_tuple(_TEXT, _TEXT, _TEXT), 100),
         "beside_full": _BESIDE | {"type": ["object", "null"]},
-    }
+    },
+    {"recommended": _TEXT},
 )
 
 # Each returns what it is given, or raises a `ValueError`, one line that names the entry.

@@ -6,14 +6,20 @@ import pandas as pd
 import pytest
 
 from bitnet.analysis.cure import (
+    TABLE,
     add_passages,
+    committed,
     cure,
     goals,
+    in_words,
+    ladder_runs,
     passages_of,
     planned,
     runs_table,
 )
+from bitnet.analysis.results import survey
 from bitnet.evaluation.passages import GREEDY, HUMAN, NUCLEUS
+from bitnet.runs.trained import load
 from tests.support.histories import DEAD, HEALTHY, ONE_TOKEN, history
 
 SIZES = {"hidden": 128, "vocabulary": 4096, "steps": 2000}
@@ -126,3 +132,32 @@ def test_the_plan_is_the_registered_one():
         (text, pair, pair) for text in ("wikipedia-sample", "sotu") for pair in (0, 1, 2)
     }
     assert sum(run.arm.startswith("recommended+") for run in runs) == 8
+
+
+def test_the_ladder_in_words_is_best_first():
+    runs = [trained("l2-0.0", loss=6.6), trained("recommended", loss=4.9)]
+    told = pd.concat([rows for _, rows in runs])
+    shares = {"run": "x", "text": HUMAN, "measure": "seq_rep_4", "value": 0.02}
+    said = in_words([found for found, _ in runs], pd.concat([told, pd.DataFrame([shares])]))
+    assert "recommended 4.90 nats, 15%; l2-0.0 6.60 nats, 15%." in said
+    assert "word pairs has 5.10 nats, one of word triples 4.60; the text repeats 2%." in said
+    assert in_words([], told) == ""
+
+
+def test_the_committed_ladder_is_one_pair_and_size_and_the_committed_run_writes():
+    rungs = [history.config for history in ladder_runs()]
+    assert [config.arm for config in rungs] == ["l2-0.0", "adamw-0.0", "recommended"]
+    assert len({replace(config, arm="recommended") for config in rungs}) == 1
+    (run,), found = survey(committed(), TABLE)
+    assert list(found.found) == ["complete"]
+    assert run.config == rungs[-1]
+    own = ladder_runs()[-1]
+    pd.testing.assert_frame_equal(run.measures, own.measures, rtol=1e-5, check_exact=False)
+    assert load(run.folder).generate("The history of", 4)
+
+
+def test_no_ladder_outside_a_checkout(monkeypatch, tmp_path):
+    monkeypatch.setattr("bitnet.analysis.cure.PLAN", tmp_path / "plan.yaml")
+    monkeypatch.setattr("bitnet.analysis.cure.TABLE", tmp_path / "table")
+    assert ladder_runs() == []
+    assert in_words([], passages_of(tmp_path)) == ""

@@ -46,6 +46,10 @@ def test_the_verdict_as_data_says_the_same(study, said):
     assert facts["in_words"][1:] in said
     assert facts["beside_full"]["answer"] in said
     assert facts["beside_full"]["alike"] == []
+    assert facts["recommended"].startswith(
+        "Held-out loss and repeated greedy 4-grams at hidden 128"
+    )
+    assert facts["recommended"] in said
     assert all(question in said for question, _, _ in facts["sub_answers"])
 
 

@@ -129,3 +129,8 @@ def test_arms_that_were_given_are_drawn_like_named_ones():
     arms = ["l2-0.0+decay=0.01", "adamw-0.0+peak_lr=0.003"]
     figure = diversity_figure([history(arm) for arm in arms])
     assert [trace.name for trace in figure.data] == arms
+
+
+def test_a_recipe_without_stages_has_no_switch_in_a_figure():
+    figure = loss_figure([history("recommended", steps=2000)])
+    assert switches(figure) == []

@@ -49,6 +49,11 @@ def test_steps_are_those_of_any_run_and_say_their_stage():
     assert when[250] == "update 250 of 5\u202f000, Stage 1"
 
 
+def test_a_recipe_without_stages_names_none():
+    (said, *_) = steps_of([history("recommended", steps=2000)])
+    assert said["when"] == f"update {said['step']} of 2\u202f000"
+
+
 @pytest.mark.parametrize(
     ("arm", "words"),
     [

@@ -66,7 +66,8 @@ def test_the_page_needs_no_network_and_is_small(study, report):
 
 def test_the_page_shows_what_the_arms_write_and_the_committed_answer_beside_it(study, report):
     page = (report / "report.html").read_text()
-    own, committed = data_of(page)
+    own, recommended, committed = data_of(page)
+    assert [run["label"] for run in recommended["runs"]] == ["recommended"]
     assert [run["label"] for run in own["runs"]] == ["l2-0.05", "l2-0.0"]
     assert [step["step"] for step in own["steps"]][-1] == 8
     assert [run["label"] for run in committed["runs"]] == ["l2-0.05", "l2-0.0", "adamw-0.0"]
@@ -78,6 +79,7 @@ def test_the_page_shows_what_the_arms_write_and_the_committed_answer_beside_it(s
 
 def test_outside_a_checkout_the_page_has_the_study_alone(study, tmp_path, monkeypatch):
     monkeypatch.setattr("bitnet.display.report_page.RESULTS", tmp_path / "absent")
+    monkeypatch.setattr("bitnet.analysis.cure.TABLE", tmp_path / "absent")
     page = (write_report(tmp_path / "report", *study) / "report.html").read_text()
     assert len(data_of(page)) == 1
     assert "committed runs" not in text_of(page)
