@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bitnet.analysis.baselines import BASELINES, read_against
 from bitnet.evaluation.diversity import DIVERSE_UNIQUE_TOKENS, DOWN
 from bitnet.runs.history import History
 from bitnet.scales import full_length, scale_of
@@ -83,7 +84,9 @@ def assess(history: History) -> Assessment:
 def _checks(history: History, ceiling: float) -> list[Check]:
     """What a complete run is asked."""
     last, unigram = history.rows()[-1], history.references["unigram_loss"]
-    learned = f"loss {last['val_loss']:.2f}, unigram model {unigram:.2f}"
+    known = read_against(history)
+    others = (f"{what} {known[name]:.2f}" for name, what in BASELINES.items() if name in known)
+    learned = f"loss {last['val_loss']:.2f}; {', '.join(others)}"
     late = last_quarter(history)
     states = history.states[late.index]
     bad = sorted(set(states) & set(DOWN))

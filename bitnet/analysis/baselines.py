@@ -18,7 +18,9 @@ from bitnet.files import read_json
 from bitnet.runs.history import History, HistoryError
 from bitnet.scales import SCALES
 
-__all__ = ["BASELINES", "FILE", "baselines", "in_bits", "of_the_committed", "read_against"]
+__all__ = [
+    "BASELINES", "FILE", "baselines", "beaten", "in_bits", "of_the_committed", "read_against",
+]  # fmt: skip
 
 FILE = CHECKOUT / "results" / "baselines.json"
 # Losses in nats a token, by their names among the references, and whose they are.
@@ -82,6 +84,13 @@ def of_the_committed() -> list[dict[str, str | int | float]]:
 def read_against(history: History) -> Mapping[str, float]:
     """The references of a run, and those baselines that are known for it and not among them."""
     return {**_committed(FILE).get(_key(history), {}), **history.references}
+
+
+def beaten(history: History) -> str:
+    """Whose loss the last one of a run is below, in words: the best of the known baselines."""
+    known, loss = read_against(history), float(history.measures.val_loss.iloc[-1])
+    worse = {known[name]: said for name, said in BASELINES.items() if loss < known.get(name, loss)}
+    return worse[min(worse)] if worse else "no baseline"
 
 
 def _key(history: History) -> tuple[object, ...]:

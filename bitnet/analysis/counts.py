@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bitnet.analysis.assessment import WORKS_BAR, assess
+from bitnet.analysis.baselines import beaten
 from bitnet.evaluation.measures import MEASURES
 from bitnet.runs.history import History
 from bitnet.schedule import milestones
@@ -27,6 +28,7 @@ _EXPECTED = {
 def final_counts(histories: Sequence[History]) -> pd.DataFrame:
     """One row a run: its measures at the last evaluation, with its state and outcome.
 
+    `loss below` names the best of the baselines (uniform, unigram, bigram, trigram) that it beats.
     A run that was never evaluated has no row; there is a column for the order of the text where one
     is not as it is.
     """
@@ -40,6 +42,7 @@ def final_counts(histories: Sequence[History]) -> pd.DataFrame:
             "arm": config.arm, "hidden": config.hidden, "seed": config.seed,
             **({"order": config.order} if shuffled else {}),
             "step": int(last["step"]), **found,
+            "loss below": beaten(history),
             "state": history.states.iloc[-1], "checks": assessment.outcome + short,
         })  # fmt: skip
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ import pytest
 
 from bitnet import ParameterError, Probe, load_corpus
 from bitnet.analysis import baselines as module
-from bitnet.analysis.baselines import BASELINES, FILE, baselines, in_bits, read_against
+from bitnet.analysis.baselines import BASELINES, FILE, baselines, beaten, in_bits, read_against
 from bitnet.analysis.results import CHECKOUT, load_results
 from bitnet.runs.history import HistoryError
 from bitnet.scales import MINIATURE
@@ -92,3 +92,16 @@ def test_positions_that_cannot_be_are_one_line(corpus, asked, line):
     with pytest.raises(ParameterError) as error:
         baselines(corpus, *asked)
     assert str(error.value) == line
+
+
+@pytest.mark.parametrize(
+    ("loss", "best"),
+    [
+        (9.0, "no baseline"), (8.0, "ln V, a uniform prediction"), (6.5, "unigram model"),
+        (5.0, "bigram model"), (4.0, "trigram model"),
+    ],
+)  # fmt: skip
+def test_the_best_baseline_that_a_run_beats(loss, best):
+    known = {"ln_vocabulary": 8.3, "unigram_loss": 7.0, "bigram_loss": 5.1, "trigram_loss": 4.6}
+    found = history("l2-0.0", last={"val_loss": loss})
+    assert beaten(replace(found, references={**found.references, **known})) == best

@@ -40,7 +40,8 @@ def test_final_counts_have_a_row_a_run():
 def test_columns_are_those_of_the_table_of_measures():
     table = final_counts([history("l2-0.0")])
     names = [MEASURES[name].column for name in COUNTED]
-    assert table.columns.tolist() == ["arm", "hidden", "seed", "step", *names, "state", "checks"]
+    about = ["loss below", "state", "checks"]
+    assert table.columns.tolist() == ["arm", "hidden", "seed", "step", *names, *about]
     assert table["mutual information"].tolist() == [2.0]
 
 
