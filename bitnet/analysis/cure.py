@@ -20,7 +20,7 @@ from bitnet.runs.history import History
 from bitnet.schedule import warmup_steps
 
 __all__ = [
-    "PLAN", "TABLE", "add_passages", "committed", "cure", "goals", "in_words", "ladder_runs",
+    "PLAN", "TABLE", "add_passages", "cure", "goals", "in_words", "kept_whole", "ladder_runs",
     "passages_of", "planned", "runs_table",
 ]  # fmt: skip
 
@@ -38,7 +38,7 @@ def planned() -> tuple[RunConfig, ...]:
     return runs_of([PLAN])
 
 
-def committed() -> Grid:
+def kept_whole() -> Grid:
     """The run whose folder is committed beside the table, with its text and its weights.
 
     The first of the plan: the recommended recipe.

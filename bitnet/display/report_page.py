@@ -84,7 +84,7 @@ def _recommended() -> dict[str, Any] | None:
     return {
         "said": cure.in_words(runs),
         "loss": loss_chart(runs),
-        "data": player(survey(cure.committed(), cure.TABLE)[0]),
+        "data": player(survey(cure.kept_whole(), cure.TABLE)[0]),
     }
 
 

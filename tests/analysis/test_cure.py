@@ -8,10 +8,10 @@ import pytest
 from bitnet.analysis.cure import (
     TABLE,
     add_passages,
-    committed,
     cure,
     goals,
     in_words,
+    kept_whole,
     ladder_runs,
     passages_of,
     planned,
@@ -148,7 +148,7 @@ def test_the_committed_ladder_is_one_pair_and_size_and_the_committed_run_writes(
     rungs = [history.config for history in ladder_runs()]
     assert [config.arm for config in rungs] == ["l2-0.0", "adamw-0.0", "recommended"]
     assert len({replace(config, arm="recommended") for config in rungs}) == 1
-    (run,), found = survey(committed(), TABLE)
+    (run,), found = survey(kept_whole(), TABLE)
     assert list(found.found) == ["complete"]
     assert run.config == rungs[-1]
     own = ladder_runs()[-1]
