@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from bitnet.checks import OneLineError
 from bitnet.commands.options import INTERRUPTED
+from bitnet.extras import DISTRIBUTION
 from bitnet.terminal import say
 
 COMMANDS = {
@@ -49,7 +50,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bitnet", description="How a BitNet b1.58 training run collapses, and what cures it."
     )
-    parser.add_argument("--version", action="version", version=f"bitnet {version('bitnet')}")
+    parser.add_argument("--version", action="version", version=f"bitnet {version(DISTRIBUTION)}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         added = commands.add_parser(name, help=text, description=text)

@@ -13,8 +13,8 @@ class Scale:
     """Sizes that belong together, and the registered plan that a run of them is judged by.
 
     `steps` is the length of the plan, `plan` its grid file, and `results` the folder of its
-    committed runs, both in the checkout. A run belongs to a scale by its vocabulary and its batch;
-    width and length may be others.
+    committed runs, both as `committed` takes them. A run belongs to a scale by its vocabulary and
+    its batch; width and length may be others.
     """
 
     name: str

@@ -6,7 +6,7 @@ import pytest
 
 from bitnet.analysis.collection import table_of
 from bitnet.analysis.cure import TABLE, cure, goals, passages_of, runs_table
-from bitnet.analysis.results import CHECKOUT
+from bitnet.committed import CHECKOUT
 
 PAGE = CHECKOUT / "results" / "CURE.md"
 OTHERS = (

@@ -9,6 +9,7 @@ import pytest
 from bitnet.__main__ import main
 from bitnet.analysis.results import load_plan, survey
 from bitnet.analysis.summary import summary
+from bitnet.extras import DISTRIBUTION
 from tests.support.grids import one_grid
 
 
@@ -63,7 +64,7 @@ def test_the_version_is_that_of_the_package(capsys):
     with pytest.raises(SystemExit) as error:
         main(["--version"])
     assert error.value.code == 0
-    assert capsys.readouterr().out == f"bitnet {version('bitnet')}\n"
+    assert capsys.readouterr().out == f"bitnet {version(DISTRIBUTION)}\n"
 
 
 def test_a_command_that_is_not_known_is_a_usage_error(capsys):

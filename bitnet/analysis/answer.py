@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 
 from bitnet.analysis.assessment import collapsed_by_the_switch
 from bitnet.analysis.phenomena import DECOUPLED, DOWN, agreement
-from bitnet.analysis.results import CHECKOUT, RESULTS, load_plan, survey
+from bitnet.analysis.results import RESULTS, load_plan, survey
 from bitnet.analysis.verdict import Verdict, judge
 from bitnet.arms import BROKEN, FIX
+from bitnet.committed import committed
 from bitnet.runs.history import History
 from bitnet.scales import FULL, Scale, full_length, scale_of
 from bitnet.schedule import stage_boundary
@@ -41,7 +42,7 @@ def in_words(histories: Sequence[History], verdict: Verdict) -> str:
 
 
 def beside_full(histories: Sequence[History], verdict: Verdict) -> Comparison | None:
-    """A study beside the registered full runs, or None where there is no checkout with them."""
+    """A study beside the registered full runs, or None where there are none."""
     if not RESULTS.is_dir():
         return None
     return compare(histories, verdict, *registered())
@@ -50,10 +51,10 @@ def beside_full(histories: Sequence[History], verdict: Verdict) -> Comparison | 
 def registered(scale: Scale = FULL) -> tuple[list[History], Verdict]:
     """The committed full-length runs of a scale's registered plan, and the verdict on them.
 
-    Raises: `HistoryError` outside a checkout.
+    Raises: `HistoryError` where there are none.
     """
     plan = load_plan(scale=scale)
-    found = survey(plan, CHECKOUT / scale.results)[0]
+    found = survey(plan, committed(scale.results))[0]
     runs = [history for history in found if full_length(history.config)]
     return runs, judge(runs, plan.runs)
 

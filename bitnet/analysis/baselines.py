@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from bitnet import checks
-from bitnet.analysis.results import CHECKOUT, load_results
+from bitnet.analysis.results import load_results
+from bitnet.committed import committed
 from bitnet.config import BLOCK
 from bitnet.data import Corpus, load_corpus
 from bitnet.evaluation.diversity import Probe
@@ -22,7 +23,7 @@ __all__ = [
     "BASELINES", "FILE", "baselines", "beaten", "in_bits", "of_the_committed", "read_against",
 ]  # fmt: skip
 
-FILE = CHECKOUT / "results" / "baselines.json"
+FILE = committed("results/baselines.json")
 # Losses in nats a token, by their names among the references, and whose they are.
 BASELINES = {
     "ln_vocabulary": "ln V, a uniform prediction",
@@ -69,7 +70,7 @@ def of_the_committed() -> list[dict[str, str | int | float]]:
     """
     found = {}
     for scale in SCALES.values():
-        for history in load_results(CHECKOUT / scale.results):
+        for history in load_results(committed(scale.results)):
             if (key := _key(history)) in found:
                 continue
             config = history.config
@@ -102,7 +103,7 @@ def _key(history: History) -> tuple[object, ...]:
 
 @cache
 def _committed(path: Path) -> dict[tuple[object, ...], dict[str, float]]:
-    """The baselines of a file by `_key`; none outside a checkout."""
+    """The baselines of a file by `_key`; none where there is no such file."""
     if not path.exists():
         return {}
     return {

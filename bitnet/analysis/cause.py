@@ -14,7 +14,7 @@ from bitnet.analysis.dose import best_thresholds, block_of, boundary_cells, cell
 from bitnet.analysis.early import Alarm, alarms, judged
 from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.predictions import MIDDLE, predictions
-from bitnet.analysis.results import CHECKOUT
+from bitnet.committed import committed
 from bitnet.config import RunConfig
 from bitnet.data import Corpus, load_corpus
 from bitnet.evaluation.measures import MEASURES
@@ -30,9 +30,9 @@ __all__ = [
     "planned",
 ]
 
-PLAN = CHECKOUT / "params" / "plan-2.yaml"
-PAIRS = CHECKOUT / "params" / "plan-2-pairs.yaml"  # of cells at a boundary, by the plan's rule
-TABLE = CHECKOUT / "results" / "plan-2"
+PLAN = committed("params/plan-2.yaml")
+PAIRS = committed("params/plan-2-pairs.yaml")  # of cells at a boundary, by the plan's rule
+TABLE = committed("results/plan-2")
 
 
 def planned() -> tuple[RunConfig, ...]:

@@ -9,8 +9,8 @@ import pandas as pd
 from bitnet.analysis.collection import runs_of, table_of
 from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.phenomena import DECOUPLED
-from bitnet.analysis.results import CHECKOUT
 from bitnet.arms import FIX, RECOMMENDED
+from bitnet.committed import committed
 from bitnet.config import RunConfig
 from bitnet.evaluation.diversity import DOWN
 from bitnet.evaluation.measures import MEASURES
@@ -24,8 +24,8 @@ __all__ = [
     "passages_of", "planned", "runs_table",
 ]  # fmt: skip
 
-PLAN = CHECKOUT / "params" / "cure.yaml"
-TABLE = CHECKOUT / "results" / "cure"
+PLAN = committed("params/cure.yaml")
+TABLE = committed("results/cure")
 TWIN = f"fp-{RECOMMENDED}"
 # Registered in results/PLAN-CURE.md before the runs that they judge.
 REPEATED, LOOPS, DISTINCT, NATS = 0.2, 0.1, 0.1, 0.1

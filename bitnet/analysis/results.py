@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bitnet import checks
+from bitnet.committed import committed
 from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
@@ -16,10 +17,9 @@ from bitnet.runs.weights import keep_in_bfloat16
 from bitnet.scales import FULL, Scale
 from bitnet.texts import CORPORA
 
-__all__ = ["CHECKOUT", "RESULTS", "collect", "load_plan", "load_results", "survey"]
+__all__ = ["RESULTS", "collect", "load_plan", "load_results", "survey"]
 
-CHECKOUT = Path(__file__).parents[2]
-RESULTS = CHECKOUT / FULL.results
+RESULTS = committed(FULL.results)
 
 
 def load_results(
@@ -29,7 +29,7 @@ def load_results(
     steps: int | None = None,
     seed: int | None = None,
 ) -> list[History]:
-    """Every run in `folder` (empty: `results/runs` of the checkout), verified by its checksums.
+    """Every run in `folder` (empty: the committed ones, `results/runs`), verified by its checksums.
 
     `hidden`, `steps` and `seed` choose those of that size, length or seed.
 
@@ -44,8 +44,7 @@ def load_results(
         if all(value in (None, getattr(history.config, name)) for name, value in wanted.items())
     ]
     if not chosen:
-        come = "they come with a checkout of the project"
-        raise HistoryError(f"{folder}: no committed runs here; {come}")
+        raise HistoryError(f"{folder}: no committed runs here; they come with the project")
     return chosen
 
 
@@ -54,7 +53,7 @@ def load_plan(path: str | Path = "", scale: Scale = FULL) -> Grid:
 
     Raises: `ParameterError`, one line.
     """
-    return Grid.load(path or CHECKOUT / scale.plan)
+    return Grid.load(path or committed(scale.plan))
 
 
 def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataFrame]:

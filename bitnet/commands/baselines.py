@@ -8,6 +8,7 @@ from rich.table import Table
 
 from bitnet.analysis.baselines import BASELINES, FILE, baselines, in_bits, of_the_committed
 from bitnet.commands.options import Add
+from bitnet.committed import checkout
 from bitnet.config import GPT2_VOCABULARY
 from bitnet.data import load_corpus
 from bitnet.evaluation.measures import number
@@ -30,6 +31,7 @@ def add_options(add: Add) -> None:
 def command(options: argparse.Namespace) -> int:
     """Print them, or publish."""
     if options.publish:
+        checkout()
         FILE.write_text(f"{json.dumps(of_the_committed(), indent=1)}\n", encoding="utf-8")
         say(f"{FILE.name}: written")
         return 0

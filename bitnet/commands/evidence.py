@@ -15,10 +15,11 @@ from bitnet.analysis.cure import add_passages, cure, passages_of
 from bitnet.analysis.dose import cells
 from bitnet.analysis.markdown import quote
 from bitnet.analysis.phenomena import DECOUPLED
-from bitnet.analysis.results import CHECKOUT, collect, load_plan, survey
+from bitnet.analysis.results import collect, load_plan, survey
 from bitnet.analysis.summary import faithfulness, headline, summary
 from bitnet.arms import BROKEN, FIX
 from bitnet.commands.options import Add
+from bitnet.committed import checkout, committed
 from bitnet.config import RunConfig
 from bitnet.display.diagram import phase_diagram
 from bitnet.display.theme import can_draw, picture
@@ -44,15 +45,15 @@ def command(options: argparse.Namespace) -> int:
     if not options.publish:
         scale = SCALES[options.scale]
         plan = load_plan(scale=scale)
-        say(summary(plan, survey(plan, options.runs_dir or CHECKOUT / scale.results)[0]))
+        say(summary(plan, survey(plan, options.runs_dir or committed(scale.results))[0]))
         return 0
-    found = {}
+    project, found = checkout(), {}
     for scale in SCALES.values():
         plan = load_plan(scale=scale)
-        folder = CHECKOUT / scale.results
+        folder = project / scale.results
         for name in collect(plan, options.runs_dir, folder, _is_to_write):
             say(f"new: {scale.results}/{name}")
-        found[scale.name] = (plan, survey(plan, CHECKOUT / scale.results)[0])
+        found[scale.name] = (plan, survey(plan, folder)[0])
     runs_dir = checks.folder("runs_dir", options.runs_dir) or default_runs_dir()
     for history in add_runs(second_plan.planned(), runs_dir, second_plan.TABLE):
         say(f"new: results/plan-2: {history.manifest['identity']}")
@@ -67,9 +68,9 @@ def command(options: argparse.Namespace) -> int:
         ("results/CAUSE.md", cause(second, forecast)),
         ("results/CURE.md", cure(table_of(third_plan.TABLE), passages_of())),
     ):
-        changed = quote(CHECKOUT / document, text)
+        changed = quote(project / document, text)
         say(f"{document}: {'rewritten' if changed else 'as it was'}")
-    pictures = CHECKOUT / "results" / "pictures"
+    pictures = project / "results" / "pictures"
     _draw_hero(pictures / "hero.png", full[1])
     diagram = phase_diagram(cells(second, forecast.predict), forecast.boundaries(second[0].config))
     _draw(pictures / "phase-diagram.png", diagram)

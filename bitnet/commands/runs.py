@@ -7,8 +7,10 @@ from rich.table import Table
 
 from bitnet.checks import ParameterError, folder
 from bitnet.commands.options import Add
+from bitnet.committed import committed
 from bitnet.evaluation.measures import MEASURES
 from bitnet.runs.history import History, HistoryError, default_runs_dir
+from bitnet.scales import SCALES
 from bitnet.terminal import Terminal
 
 SHOWN = {"unique_tokens": "tokens", "val_loss": "loss"}  # measures, and their short heads
@@ -20,13 +22,21 @@ def add_options(add: Add) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    """Print a line a run; one that cannot be read says why."""
+    """Print a line a run; one that cannot be read says why.
+
+    Where no folder was asked for and none is there yet, of the runs that come with the project.
+    """
     where = folder("folder", options.folder) or default_runs_dir()
-    manifests = sorted(where.glob("*/manifest.json"))
+    manifests = _manifests(where)
+    head = f"{len(manifests)} run{'s' * (len(manifests) > 1)} in {where}"
     if not manifests:
-        raise HistoryError(f"{where}: holds no runs; `bitnet verify` trains some")
+        if options.folder:
+            raise HistoryError(f"{where}: holds no runs; `bitnet verify` trains some")
+        head = f"No runs in {where} yet; these come with the project."
+        results = [committed(scale.results) for scale in SCALES.values()]
+        manifests = [path for where in results for path in _manifests(where)]
     console = Terminal()
-    console.print(f"{len(manifests)} run{'s' * (len(manifests) > 1)} in {where}", soft_wrap=True)
+    console.print(head, soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("run", no_wrap=True)  # what the other commands take, so never cut or folded
     for column in ("status", "step", "state", *SHOWN.values()):
@@ -35,6 +45,10 @@ def command(options: argparse.Namespace) -> int:
         table.add_row(*_cells(path.parent))
     console.print(table)
     return 0
+
+
+def _manifests(runs_dir: Path) -> list[Path]:
+    return sorted(runs_dir.glob("*/manifest.json"))
 
 
 def _cells(path: Path) -> list[str]:

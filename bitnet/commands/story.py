@@ -3,8 +3,9 @@
 import argparse
 
 from bitnet import checks
-from bitnet.analysis.results import CHECKOUT, load_results
+from bitnet.analysis.results import load_results
 from bitnet.commands.options import Add
+from bitnet.committed import checkout
 from bitnet.display.story import story_page
 from bitnet.terminal import say
 
@@ -16,7 +17,7 @@ def add_options(add: Add) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """Write it."""
-    path = checks.path("page", options.page or CHECKOUT / "results" / "story.html")
+    path = checks.path("page", options.page or checkout() / "results" / "story.html")
     path.write_text(story_page(load_results()), encoding="utf-8")
     say(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, opens offline in a browser")
     return 0

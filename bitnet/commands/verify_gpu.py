@@ -13,9 +13,9 @@ import torch
 from bitnet import checks
 from bitnet.analysis.counts import checklist
 from bitnet.analysis.preflight import Finding, preflight
-from bitnet.analysis.results import CHECKOUT
 from bitnet.arms import FIX
 from bitnet.commands.options import Add, add_where
+from bitnet.committed import committed
 from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.display.bundle import pack, reserve
@@ -29,7 +29,7 @@ from bitnet.sweep.runner import Runner
 from bitnet.sweep.study import train
 from bitnet.terminal import Terminal
 
-PLAN = CHECKOUT / "params" / "gpu.yaml"
+PLAN = committed("params/gpu.yaml")
 
 
 class NoGpuError(checks.OneLineError, RuntimeError):

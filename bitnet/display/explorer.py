@@ -19,7 +19,7 @@ MOST = 8  # runs to choose from; each adds 15 kB to a notebook
 def full_runs(hidden: int = 256, seed: int = 0) -> list[History]:
     """The committed runs of full length: the broken setting, the fix, and AdamW.
 
-    Raises: `HistoryError` where there are none, outside a checkout.
+    Raises: `HistoryError` where there are none.
     """
     found = load_results(hidden=hidden, steps=FULL.steps, seed=seed)
     by_arm = {history.config.arm: history for history in found}

@@ -71,7 +71,7 @@ def _print_facts(facts: Mapping[str, Any], console: Terminal) -> None:
 
 
 def _beside(found: dict[str, Any] | None, say: Any) -> None:
-    """The registered full runs; only a checkout has them."""
+    """The registered full runs, where there are some."""
     if not found:
         return
     say(f"\nThe registered full runs: {found['answer']}.", "bold")

@@ -60,7 +60,7 @@ def report_page(
 
 
 def _committed() -> dict[str, Any] | None:
-    """The verdict of the committed runs and three of them to look at; None outside a checkout."""
+    """The verdict of the committed runs and three of them to look at; None without them."""
     if not RESULTS.is_dir():
         return None
     try:

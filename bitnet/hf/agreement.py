@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bitnet.checks import OneLineError
+from bitnet.extras import remedy
 from bitnet.hf.layout import needs_wrapper
 from bitnet.transformer import BitNetModel
 
@@ -74,9 +75,8 @@ def require_transformers() -> Any:
         import accelerate  # noqa: F401
         import transformers
     except ImportError as error:
-        remedy = "install them with: pip install 'bitnet[export]'"
         problem = f"an export needs the packages transformers and accelerate ({error})"
-        raise ExportError(f"{problem}; {remedy}") from error
+        raise ExportError(f"{problem}; {remedy('export')}") from error
     return transformers
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from bitnet import checks
 from bitnet.arms import arm_names
+from bitnet.committed import committed
 from bitnet.config import BYTES, RunConfig
 from bitnet.files import read_bytes
 from bitnet.runs.plan import Plan
@@ -48,7 +49,7 @@ class Grid:
         Raises: `ParameterError`, one line, for a file that cannot be read and for anything in it
         that is not understood.
         """
-        path = checks.path("grid", path)
+        path = _find(checks.path("grid", path))
         values = _read(path)
         if not isinstance(values, dict):
             raise checks.ParameterError("grid", str(path), f"must hold the keys {', '.join(KEYS)}")
@@ -135,6 +136,12 @@ def _runs(where: str, grid: object) -> list[RunConfig]:
             **dict(zip(SIZES, chosen, strict=True)),
         ).runs
     ]
+
+
+def _find(path: Path) -> Path:
+    """The file of that name here, else the committed one, such as "params/plan.yaml"."""
+    there = committed(str(path))
+    return there if not path.exists() and there.is_file() else path
 
 
 class _Loader(yaml.SafeLoader):

@@ -14,6 +14,7 @@ import pandas as pd
 
 from bitnet import checks, files
 from bitnet.checks import OneLineError, first_line
+from bitnet.committed import checkout, in_checkout
 from bitnet.config import GPT2_VOCABULARY, RunConfig
 from bitnet.evaluation.diversity import state
 from bitnet.records import Snapshot
@@ -55,8 +56,7 @@ def default_runs_dir() -> Path:
     """
     if chosen := checks.folder("BITNET_RUNS", os.environ.get("BITNET_RUNS", "")):
         return chosen
-    checkout = Path(__file__).parents[2]
-    return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "runs"
+    return (checkout() if in_checkout() else Path.cwd()) / "runs"
 
 
 @dataclass(frozen=True)

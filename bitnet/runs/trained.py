@@ -1,12 +1,13 @@
 """A trained model with its words: load a finished run, and let it write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from bitnet import checks
+from bitnet.committed import committed
 from bitnet.data import load_corpus
 from bitnet.decode import continue_prompts
 from bitnet.evaluation.passages import (
@@ -18,6 +19,7 @@ from bitnet.evaluation.passages import (
 )
 from bitnet.runs.history import History, HistoryError, default_runs_dir
 from bitnet.runs.weights import load_model
+from bitnet.scales import SCALES
 from bitnet.terminal import say
 from bitnet.tokenizer import Vocabulary
 from bitnet.transformer import BitNetModel
@@ -78,7 +80,9 @@ class TrainedRun:
 
 
 def load(run: str | Path) -> TrainedRun:
-    """A finished run by its folder, or by the beginning of its name in the default runs folder.
+    """A finished run by its folder, or by the beginning of its name.
+
+    In the default runs folder, else among the committed runs that have their weights.
 
     Raises: `HistoryError` where there is none, or several, or as `load_model`.
     """
@@ -91,9 +95,21 @@ def _find(run: str | Path) -> Path:
     path, runs_dir = checks.path("run", run), default_runs_dir()
     if path.is_dir():
         return path
-    runs = sorted(path.parent for path in runs_dir.glob("*/manifest.json"))
-    found = [folder for folder in runs if folder.name.startswith(str(run))]
+    name, where = str(run), str(runs_dir)
+    found = _beginning(name, runs_dir.glob("*/manifest.json"))
+    if not found and (found := _beginning(name, _committed_weights())):
+        where = "the results"
     if len(found) == 1:
         return found[0]
     what = f"{len(found)} runs begin so" if found else "no run begins so"
-    raise HistoryError(f"{run}: no folder, and {what} in {runs_dir}; `bitnet runs` lists them")
+    raise HistoryError(f"{run}: no folder, and {what} in {where}; `bitnet runs` lists them")
+
+
+def _committed_weights() -> Iterator[Path]:
+    for scale in SCALES.values():
+        yield from committed(scale.results).glob("*/*.safetensors")
+
+
+def _beginning(name: str, files: Iterable[Path]) -> list[Path]:
+    """The folders of these files whose names begin so."""
+    return sorted({path.parent for path in files if path.parent.name.startswith(name)})

@@ -15,6 +15,7 @@ from typing import Any
 
 from bitnet import files
 from bitnet.config import RunConfig
+from bitnet.extras import DISTRIBUTION
 from bitnet.records import Diverged, Record
 from bitnet.runs.checkpoint import put_in_place
 from bitnet.runs.history import (
@@ -30,7 +31,8 @@ __all__ = ["HistoryWriter"]
 
 _TRACED = ("step", "loss", "unique_predictions", "lr", "wd")
 _SESSION = ("started", "ended", "device", "versions")
-_PACKAGES = ("bitnet", "torch", "numpy", "tokenizers", "gensim", "mwparserfromhell")
+_DEPENDENCIES = ("torch", "numpy", "tokenizers", "gensim", "mwparserfromhell")
+_PACKAGES = {"bitnet": DISTRIBUTION} | {name: name for name in _DEPENDENCIES}  # as installed
 
 
 class HistoryWriter:
@@ -169,9 +171,9 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         "platform": f"{sys.platform}-{platform.machine()}",
     }
-    for package in _PACKAGES:
+    for package, distribution in _PACKAGES.items():
         try:
-            found[package] = version(package)
+            found[package] = version(distribution)
         except PackageNotFoundError:
             found[package] = "not installed"
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bitnet.checks import OneLineError, ParameterError, first_line
+from bitnet.extras import remedy
 
 __all__ = ["NotebookError", "check_notebook", "execute_notebook"]
 
@@ -72,6 +73,6 @@ def _papermill() -> Any:
     try:
         import papermill
     except ImportError as error:
-        remedy = "install the notebooks' packages with: pip install 'bitnet[notebooks]'"
-        raise ParameterError("notebook", "papermill", f"needs papermill; {remedy}") from error
+        needed = f"needs papermill; {remedy('notebooks')}"
+        raise ParameterError("notebook", "papermill", needed) from error
     return papermill

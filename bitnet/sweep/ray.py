@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitnet.checks import ParameterError, choice, first_line, integer
+from bitnet.extras import remedy
 from bitnet.runtime.backend import PRECISIONS, choose
 from bitnet.sweep.job import Event, Job, Train, perform, train_job
 from bitnet.sweep.pool import ATTEMPTS, MOST_WORKERS, Finish, Listen, cores, divide
@@ -186,6 +187,6 @@ def _ray() -> Any:
         import ray
         import ray.exceptions
     except ImportError as error:
-        remedy = "needs the package ray; install it with: pip install 'bitnet[ray]'"
-        raise ParameterError("engine", "ray", remedy) from error
+        needed = f"needs the package ray; {remedy('ray')}"
+        raise ParameterError("engine", "ray", needed) from error
     return ray

@@ -8,7 +8,8 @@ import pytest
 from bitnet import ParameterError, Probe, load_corpus
 from bitnet.analysis import baselines as module
 from bitnet.analysis.baselines import BASELINES, FILE, baselines, beaten, in_bits, read_against
-from bitnet.analysis.results import CHECKOUT, load_results
+from bitnet.analysis.results import load_results
+from bitnet.committed import CHECKOUT
 from bitnet.runs.history import HistoryError
 from bitnet.scales import MINIATURE
 from tests.support.histories import history

@@ -8,8 +8,9 @@ import pytest
 
 from bitnet.analysis.markdown import quote
 from bitnet.analysis.phenomena import DECISIVE, phenomena
-from bitnet.analysis.results import CHECKOUT, load_plan, survey
+from bitnet.analysis.results import load_plan, survey
 from bitnet.analysis.summary import faithfulness, summary
+from bitnet.committed import CHECKOUT
 from bitnet.scales import MINIATURE
 
 PLAN = load_plan(scale=MINIATURE)

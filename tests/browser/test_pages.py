@@ -4,7 +4,7 @@ import pytest
 
 from bitnet import Plan, judge
 from bitnet.analysis.answer import beside_full
-from bitnet.analysis.results import CHECKOUT
+from bitnet.committed import CHECKOUT
 from bitnet.display.report_page import report_page
 
 STORY = (CHECKOUT / "results" / "story.html").as_uri()

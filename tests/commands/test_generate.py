@@ -4,6 +4,7 @@ import pytest
 
 import bitnet
 from bitnet.__main__ import main
+from bitnet.committed import CHECKOUT
 
 
 @pytest.fixture
@@ -22,6 +23,16 @@ def test_the_command_prints_prompt_and_continuation(folder, capsys):
 def test_a_run_is_found_by_the_beginning_of_its_name(study, folder, monkeypatch):
     monkeypatch.setenv("BITNET_RUNS", str(study[1]))
     assert bitnet.load("adamw").history.folder == folder
+
+
+def test_a_committed_run_is_found_where_there_is_none_of_ones_own(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("BITNET_RUNS", str(tmp_path))
+    committed = bitnet.load("adamw-0.0-h64").history
+    assert committed.folder.parent == CHECKOUT / "results" / "miniature-runs"
+    with pytest.raises(bitnet.HistoryError, match="l2: no folder, and 2 runs begin so in the res"):
+        bitnet.load("l2")
+    monkeypatch.setenv("BITNET_RUNS", str(study[1]))
+    assert bitnet.load("adamw").history.folder.parent == study[1]
 
 
 def test_sampling_depends_on_its_seed_alone(folder):

@@ -3,6 +3,7 @@
 import shutil
 
 from bitnet.__main__ import main
+from bitnet.committed import CHECKOUT
 
 
 def test_every_run_has_a_line_with_its_state(study, capsys, monkeypatch):
@@ -34,6 +35,19 @@ def test_a_folder_without_runs_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err == (
         f"HistoryError: {tmp_path}: holds no runs; `bitnet verify` trains some\n"
     )
+
+
+def test_before_there_are_any_it_lists_those_that_come_with_the_project(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("BITNET_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["runs"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head == f"No runs in {tmp_path / 'runs'} yet; these come with the project."
+    results = [CHECKOUT / "results" / name for name in ("runs", "miniature-runs")]
+    assert len(lines) == 1 + sum(len(list(folder.iterdir())) for folder in results)
+    assert all(" complete " in line for line in lines[1:])
 
 
 def test_what_a_stranger_wrote_is_shown_and_not_obeyed(study, tmp_path, capsys, monkeypatch):

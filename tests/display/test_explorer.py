@@ -30,7 +30,7 @@ def test_without_arguments_it_shows_the_committed_runs_of_full_length():
 
 def test_outside_a_checkout_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
-    with pytest.raises(HistoryError, match="come with a checkout"):
+    with pytest.raises(HistoryError, match="come with the project"):
         explore()
 
 

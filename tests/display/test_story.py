@@ -5,7 +5,7 @@ import re
 import pytest
 
 from bitnet.__main__ import main
-from bitnet.analysis.results import CHECKOUT
+from bitnet.committed import CHECKOUT
 from bitnet.display.facts import Facts
 from bitnet.display.story import story_page
 from bitnet.evaluation.measures import MEASURES

@@ -52,6 +52,16 @@ def test_every_grid_file_is_valid():
         assert Grid.load(path).notebook is None
 
 
+def test_a_committed_grid_file_is_found_from_every_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(Grid.load("params/plan.yaml").runs) == 22
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "plan.yaml").write_text(one_grid())
+    assert len(Grid.load("params/plan.yaml").runs) < 22
+    with pytest.raises(ParameterError, match="^grid = 'params/absent.yaml': cannot be read"):
+        Grid.load("params/absent.yaml")
+
+
 def test_runs_that_grids_share_are_there_once(tmp_path):
     text = """
 grids:

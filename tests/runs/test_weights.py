@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 import bitnet
 from bitnet import HistoryError
-from bitnet.analysis.results import CHECKOUT, collect
+from bitnet.analysis.results import collect
+from bitnet.committed import CHECKOUT
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
 from bitnet.runs.weights import keep_in_bfloat16, load_model, load_models

@@ -63,5 +63,5 @@ def test_one_that_cannot_be_told_which_run_to_load_is_refused(tmp_path):
 
 def test_papermill_that_is_missing_is_named_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "papermill", None)
-    with pytest.raises(ParameterError, match=r"needs papermill; .*bitnet\[notebooks\]"):
+    with pytest.raises(ParameterError, match=r"needs papermill; .*bitnet-collapse\[notebooks\]"):
         check_notebook(tmp_path / "a.ipynb")

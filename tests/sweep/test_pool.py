@@ -30,7 +30,7 @@ from tests.support.mishaps import (
 )
 
 needs_ray = pytest.mark.skipif(
-    not find_spec("ray"), reason="ray is not installed (pip install 'bitnet[ray]')"
+    not find_spec("ray"), reason="ray is not installed (pip install 'bitnet-collapse[ray]')"
 )
 on_ray = pytest.param("ray", marks=[needs_ray, pytest.mark.long("ray")])
 every_engine = pytest.mark.parametrize("engine", ["pool", on_ray])
