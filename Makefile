@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_FOR_BROWSER := $(VENV)/.ready-for-browser
 SUITES := $(VENV)-suites
+WHEEL := $(VENV)-wheel
 READY_FOR_SUITES := $(SUITES)/.ready
 INSTALL := -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 NO_PYTHON := bitnet needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 ...'
@@ -26,8 +27,8 @@ NBCONVERT := --to notebook --execute --inplace --ExecutePreprocessor.record_timi
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify verify-gpu test test-browser test-suites lab bench notebooks evidence \
-	story lint format constraints clean
+.PHONY: help setup verify verify-gpu test test-browser test-suites test-wheel lab bench notebooks \
+	evidence story lint format constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -75,6 +76,13 @@ $(READY_FOR_SUITES): pyproject.toml $(CONSTRAINTS)
 test-suites: $(READY_FOR_SUITES)  ## run docs/export.md with lm-eval and TransformerLens
 	@$(SUITES)/bin/python -m pytest --confcutdir tests/suites tests/suites
 
+# Everything anew: what an earlier environment has would hide what the wheel does not ask for.
+test-wheel: $(READY)  ## build the wheel, and run it in an environment of its own and an empty folder
+	@$(BIN)/python $(INSTALL) -e '.[build]'
+	@rm -rf dist $(WHEEL) && $(BIN)/python -m build --outdir dist . >/dev/null
+	@$(PYTHON) -m venv $(WHEEL) && $(WHEEL)/bin/python $(INSTALL) dist/*.whl
+	@BITNET_WHEEL_ENVIRONMENT=$(WHEEL) $(BIN)/python -m pytest --confcutdir tests/wheel tests/wheel
+
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir . notebooks/collapse.ipynb
 
@@ -106,4 +114,4 @@ constraints: $(READY)  ## write down the versions installed here
 	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' > constraints.txt
 
 clean:  ## delete the environments (runs are kept)
-	rm -rf $(VENV) $(SUITES) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SUITES) $(WHEEL) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

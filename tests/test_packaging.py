@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import bitnet
+import bitnet.committed as committed_module
+from bitnet.extras import DISTRIBUTION
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -20,9 +22,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 def requirements():
     extras = PROJECT["optional-dependencies"]
-    wanted = ("notebooks", "ray", "export", "test", "browser")
+    wanted = ("notebooks", "ray", "export", "tracking", "test", "browser")
     lines = PROJECT["dependencies"] + [line for extra in wanted for line in extras[extra]]
-    return {canonicalize_name(r.name): r for r in map(Requirement, lines) if r.name != "bitnet"}
+    named = {canonicalize_name(r.name): r for r in map(Requirement, lines)}
+    return {name: requirement for name, requirement in named.items() if name != DISTRIBUTION}
 
 
 def test_the_constraints_satisfy_every_requirement():
@@ -76,17 +79,16 @@ def test_the_library_alone_does_not_pull_in_jupyter():
     assert done.stdout.strip() == "[]"
 
 
-def test_every_module_and_every_other_file_of_the_package_is_shipped():
-    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert tool["packages"]["find"]["include"] == ["bitnet*"]  # folders with an `__init__`
-    files = [p for p in (ROOT / "bitnet").rglob("*") if p.is_file() and p.suffix != ".pyc"]
-    assert all((path.parent / "__init__.py").exists() for path in files)
-    shipped = {
-        ROOT / package.replace(".", "/") / name
-        for package, names in tool["package-data"].items()
-        for name in names
-    }
-    assert {path for path in files if path.suffix != ".py"} == shipped
+def test_the_wheel_has_the_package_and_what_is_committed_beside_it():
+    """`make test-wheel` looks into one."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    wheel = build["targets"]["wheel"]
+    inside = committed_module._WHEEL.relative_to(ROOT).as_posix()
+    assert wheel["sources"] == {name: f"{inside}/{name}" for name in wheel["sources"]}
+    assert wheel["only-include"] == ["bitnet", *wheel["sources"]]
+    assert all((ROOT / name).is_dir() for name in wheel["sources"])
+    modules = (ROOT / "bitnet").rglob("*.py")
+    assert all((path.parent / "__init__.py").exists() for path in modules)
 
 
 def test_every_public_name_is_there():

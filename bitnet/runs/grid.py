@@ -70,7 +70,9 @@ class Grid:
 def find_notebook(name: object, beside: Path) -> Path | None:
     """The notebook of that name: as given, in the folder `beside`, or in `notebooks` next to it.
 
-    None for an empty name. Raises: `ParameterError` where there is none.
+    Else the committed one, such as "notebooks/verify.ipynb". None for an empty name.
+
+    Raises: `ParameterError` where there is none.
     """
     if name is None or name == "":
         return None
@@ -79,7 +81,7 @@ def find_notebook(name: object, beside: Path) -> Path | None:
         raise checks.ParameterError("notebook", name, allowed)
     next_to_it = beside.parent / "notebooks"
     asked = checks.path("notebook", name)
-    for path in (asked, beside / asked, next_to_it / asked):
+    for path in (asked, beside / asked, next_to_it / asked, committed(name)):
         if path.is_file():
             return path.resolve()
     allowed = f"no such file here, in {beside} or in {next_to_it}"

@@ -54,11 +54,13 @@ def test_every_grid_file_is_valid():
 
 def test_a_committed_grid_file_is_found_from_every_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert len(Grid.load("params/plan.yaml").runs) == 22
+    grid = Grid.load("params/plan.yaml", "notebooks/verify.ipynb")
+    assert len(grid.runs) == 22
+    assert grid.notebook == ROOT / "notebooks" / "verify.ipynb"
     (tmp_path / "params").mkdir()
     (tmp_path / "params" / "plan.yaml").write_text(one_grid())
     assert len(Grid.load("params/plan.yaml").runs) < 22
-    with pytest.raises(ParameterError, match="^grid = 'params/absent.yaml': cannot be read"):
+    with pytest.raises(ParameterError, match=r"^grid = 'params/absent\.yaml': cannot be read"):
         Grid.load("params/absent.yaml")
 
 
