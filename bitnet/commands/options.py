@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from bitnet.runs.tracker import NO_TRACKER
+
 __all__ = ["INTERRUPTED", "Add", "add_sizes", "add_where"]
 
 INTERRUPTED = 130  # as shells say of Ctrl-C
@@ -32,3 +34,5 @@ def add_where(add: Add) -> None:
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     products = "of the products with the vocabulary: auto, float32 or bfloat16"
     add("--precision", default="auto", help=products)
+    tracker = "what runs are logged to besides: none or tensorboard (default: none)"
+    add("--tracker", default=NO_TRACKER, help=tracker)

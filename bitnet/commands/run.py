@@ -41,4 +41,5 @@ def command(options: argparse.Namespace) -> int | list[str]:
     )  # fmt: skip
     engine = Here(options.threads, options.device, options.precision)
     grid = Grid(plan.runs, find_notebook(options.notebook, Path.cwd()))
-    return failures(Runner.prepare(grid, lambda _: engine, options.runs_dir).run())
+    runner = Runner.prepare(grid, lambda _: engine, options.runs_dir, tracker=options.tracker)
+    return failures(runner.run())

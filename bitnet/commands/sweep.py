@@ -33,7 +33,9 @@ def command(options: argparse.Namespace) -> int | list[str]:
     if grid.proposed:
         say(f"{options.grid} asks to execute a notebook, which is code: {grid.proposed}")
         grid = replace(grid, notebook=None if options.dry_run else _agreed(grid.proposed))
-    runner = Runner.prepare(grid, lambda jobs: engine(jobs, *where), options.runs_dir)
+    runner = Runner.prepare(
+        grid, lambda jobs: engine(jobs, *where), options.runs_dir, tracker=options.tracker
+    )
     if options.dry_run:
         runner.dry_run()
         return 0

@@ -33,7 +33,7 @@ def command(options: argparse.Namespace) -> int:
         corpus=options.corpus, device=options.device, runs_dir=options.runs_dir,
         precision=options.precision, eval_every=options.eval_every,
         probe_positions=options.probe_positions, scale=options.scale,
-        vocabulary=options.vocabulary, order=options.order,
+        vocabulary=options.vocabulary, order=options.order, tracker=options.tracker,
     )  # fmt: skip
     report = claim_report(plan, options.report_dir)
     console = Terminal()

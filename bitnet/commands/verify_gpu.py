@@ -59,7 +59,8 @@ def command(options: argparse.Namespace) -> int:
         def engine(jobs: int) -> Pool:
             return Pool(jobs, options.workers, device, precision)
 
-        return Runner.prepare(Grid(tuple(runs)), engine, options.runs_dir, console)
+        grid = Grid(tuple(runs))
+        return Runner.prepare(grid, engine, options.runs_dir, console, tracker=options.tracker)
 
     whole, watch, histories = prepare(grid.runs), GpuWatch(), []
     path = Path(options.to).expanduser() if options.to else _free_name(options.runs_dir)

@@ -13,6 +13,7 @@ from bitnet.config import RunConfig
 from bitnet.data import Corpus, load_corpus
 from bitnet.runs.history import History, default_runs_dir
 from bitnet.runs.run import Callback, run
+from bitnet.runs.tracker import NO_TRACKER, check_tracker
 from bitnet.runtime.backend import Backend, choose
 from bitnet.scales import choose_scale
 from bitnet.terminal import say
@@ -28,7 +29,8 @@ class Plan:
     `scale` gives every size that is 0: "full" is the brief's, "miniature" a hundredth of its cost,
     "auto" the first on a GPU and the second on a CPU. `arms` and `seeds` are comma-separated texts
     or lists; an arm is a name from `ARMS` or overrides of one ({"base": "adamw-0.0", "peak_lr":
-    3e-3}). `order` is that of the training text. `eval_every=0` means 20 evaluations a run besides
+    3e-3}). `order` is that of the training text. `tracker` names what runs are logged to besides
+    their folders, such as "tensorboard". `eval_every=0` means 20 evaluations a run besides
     the milestones. A plan only holds what it is to do: nothing is started, set or read until its
     corpus is loaded or it is executed.
 
@@ -51,10 +53,12 @@ class Plan:
     batch_size: int = 0
     sequence_length: int = 0
     order: int = 0
+    tracker: str = NO_TRACKER
     backend: Backend = field(init=False, repr=False)
     runs: tuple[RunConfig, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_tracker(self.tracker)
         backend = choose(self.device, self.precision, self.strict)
         scale = choose_scale(self.scale, on_gpu=backend.device.type == "cuda")
         sizes: dict[str, Any] = {
@@ -109,4 +113,5 @@ def execute(
         allowed = f"must be the plan's, {plan.corpus}; or give the plan this one"
         raise checks.ParameterError("corpus", corpus.name, allowed)
     text = corpus or plan.load_corpus(log)
-    return [run(config, text, plan.runs_dir, plan.backend, callbacks, log) for config in plan.runs]
+    where, tracker = (plan.runs_dir, plan.backend), plan.tracker
+    return [run(c, text, *where, callbacks, log, tracker=tracker) for c in plan.runs]

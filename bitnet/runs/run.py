@@ -29,6 +29,7 @@ from bitnet.runs.found import finished, mended
 from bitnet.runs.history import History, HistoryError, read_manifest
 from bitnet.runs.stage1 import SharedStage1
 from bitnet.runs.state import check_state
+from bitnet.runs.tracker import NO_TRACKER, check_tracker, tracked
 from bitnet.runs.weights import MODEL
 from bitnet.runs.writer import HistoryWriter
 from bitnet.runtime.backend import Backend
@@ -60,17 +61,20 @@ def run(
     log: Log = say,
     checkpoint_every: int = 0,
     stage1: str = "",
+    tracker: str = NO_TRACKER,
 ) -> History:
     """The history of this run, trained as far as it is not yet.
 
     A run that diverges or runs out of memory is recorded as such and returned, so that others can
     be trained. An interrupt leaves a run that the same call resumes. `checkpoint_every` is in
     updates; 0 lets writing take 2 % of the time. `stage1` names a `SharedStage1`: a run that has
-    not begun takes it, and one that has trained its own keeps it there for others.
+    not begun takes it, and one that has trained its own keeps it there for others. `tracker` is a
+    name in `TRACKERS`: the run is logged there too.
 
     Raises: `HistoryError` where the folder cannot be written or was made by a newer version,
-    `ParameterError` for a corpus of another vocabulary.
+    `ParameterError` for a corpus of another vocabulary and a tracker that cannot be used.
     """
+    check_tracker(tracker)
     if corpus.vocab_size != config.vocabulary:
         allowed = f"must be that of the corpus, {corpus.vocab_size}"
         raise ParameterError("vocabulary", config.vocabulary, allowed)
@@ -86,7 +90,7 @@ def run(
         if found := mended(folder, config, log):
             return found
         shared = SharedStage1(Path(runs_dir), stage1) if stage1 else None
-        training = _Training(config, corpus, backend, folder, callbacks, log, shared)
+        training = _Training(config, corpus, backend, folder, callbacks, log, shared, tracker)
         try:
             training.run(Cadence(checkpoint_every))
         except KeyboardInterrupt:
@@ -141,27 +145,32 @@ class _Training:
         callbacks: Sequence[Callback],
         log: Log,
         shared: SharedStage1 | None = None,
+        tracker: str = NO_TRACKER,
     ):
         self.config, self.corpus, self.backend = config, corpus, backend
         self.folder, self.callbacks, self.log = folder, callbacks, log
-        self.shared = shared
+        self.shared, self.tracker = shared, tracker
 
     def run(self, cadence: Cadence) -> None:
         config, folder = self.config, self.folder
         checkpoint, earlier = self._begun()
         evaluation = Evaluation(config, self.corpus)
         before = (checkpoint.rows, checkpoint.step, earlier) if checkpoint else ()
+        logged = (checkpoint.step, checkpoint.rows) if checkpoint else ()
         references = evaluation.probe.references
         facts, vocabulary = self._facts(), self.corpus.vocabulary
         if "stage1" in earlier:
             facts["stage1"] = earlier["stage1"]
-        with HistoryWriter(folder, config, facts, references, vocabulary, *before) as writer:
+        with (
+            HistoryWriter(folder, config, facts, references, vocabulary, *before) as writer,
+            tracked(self.tracker, folder, *logged) as track,
+        ):
             trainer = Trainer(config, self.corpus, self.backend, evaluation)
             if checkpoint:
                 trainer.restore(checkpoint.step, checkpoint.tensors)
                 cadence.last_step = checkpoint.step
             try:
-                self._train(trainer, writer, cadence)
+                self._train(trainer, writer, track, cadence)
             except (Diverged, Stop):  # both fall between two updates, where the state is whole
                 save(folder, Checkpoint(trainer.done, trainer.state(), writer.rows))
                 raise
@@ -185,9 +194,16 @@ class _Training:
         found = self.shared.take(self.config, self.log) if self.shared else None
         return found or (None, {})
 
-    def _train(self, trainer: Trainer, writer: HistoryWriter, cadence: Cadence) -> None:
+    def _train(
+        self,
+        trainer: Trainer,
+        writer: HistoryWriter,
+        track: Callable[[Record], None],
+        cadence: Cadence,
+    ) -> None:
         for record in trainer:
             writer(record)
+            track(record)
             if self.shared and record.step == stage_boundary(self.config.steps):
                 state = Checkpoint(record.step, trainer.state(), writer.rows)
                 self.shared.keep(state, writer.manifest, self.log)

@@ -18,6 +18,7 @@ from bitnet.records import Record
 from bitnet.runs.checkpoint import saved_steps
 from bitnet.runs.history import History, HistoryError, OtherRunError
 from bitnet.runs.run import other_threads, run
+from bitnet.runs.tracker import NO_TRACKER
 from bitnet.runtime.backend import choose
 from bitnet.scales import scale_of
 from bitnet.sweep.notebook import execute_notebook
@@ -75,6 +76,7 @@ class Job:
 
     `identity` is the name of the run's folder in `runs_dir`; `threads` is that of torch. `stage1`
     names the Stage 1 that it shares with other jobs, if any; it `waits` if one of them trains it.
+    `tracker` is as in a `Plan`.
     """
 
     config: RunConfig
@@ -87,6 +89,7 @@ class Job:
     notebook: Path | None = None
     stage1: str = ""
     waits: bool = False
+    tracker: str = NO_TRACKER
 
     def to_json(self) -> str:
         """All of the job in one line."""
@@ -195,7 +198,10 @@ def train_job(job: Job, report: Report) -> None:
 
     config, backend = job.config, choose(job.device, job.precision, job.strict)
     corpus = load_corpus(config.corpus, config.vocabulary, log=log)
-    history = run(config, corpus, job.runs_dir, backend, [progress], log, stage1=job.stage1)
+    history = run(
+        config, corpus, job.runs_dir, backend, [progress], log, stage1=job.stage1,
+        tracker=job.tracker,
+    )  # fmt: skip
     if job.notebook and history.complete and not job.executed.exists():
         execute_notebook(job.notebook, job.executed, job.parameters())
 

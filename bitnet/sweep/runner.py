@@ -13,6 +13,7 @@ from bitnet.data import load_corpus
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import default_runs_dir
 from bitnet.runs.stage1 import SharedStage1, stage1_name
+from bitnet.runs.tracker import NO_TRACKER, check_tracker, logs
 from bitnet.scales import FULL, SCALES, scale_of
 from bitnet.sweep.estimate import duration, measure_speed, size, time_left
 from bitnet.sweep.here import Here
@@ -62,13 +63,16 @@ class Runner:
         runs_dir: str | Path = "",
         console: Terminal | None = None,
         strict: bool = False,
+        tracker: str = NO_TRACKER,
     ) -> "Runner":
         """Check everything, get the corpora, and look at what is there; no run is begun.
 
-        `engine_for` gives the engine for so many jobs. `runs_dir` and `strict` are as in a `Plan`.
+        `engine_for` gives the engine for so many jobs. `runs_dir`, `strict` and `tracker` are as in
+        a `Plan`.
         Raises: `ParameterError`, one line, for a wrong value and for a corpus that cannot be had.
         """
         folder = checks.folder("runs_dir", runs_dir) or default_runs_dir()
+        check_tracker(tracker)
         _check_notebook(grid)
         console = console or Terminal()
         engine = engine_for(len(grid.runs))
@@ -88,6 +92,7 @@ class Runner:
                 strict=strict,
                 threads=engine.threads,
                 notebook=grid.notebook,
+                tracker=tracker,
             )
             jobs.append(job)
         found = {job.identity: job.found() for job in jobs}
@@ -109,7 +114,7 @@ class Runner:
         self._print(f"{self._title()}: {self.engine}.")
         if self.jobs[0].notebook:
             self._print(f"Executed for each run: {self.jobs[0].notebook}")
-        for line in self.sharing():
+        for line in (*self.sharing(), *self._logged()):
             self._print(line)
         with self.progress_table() as table:
             outcomes, finish = self._watched_by(table)
@@ -157,6 +162,11 @@ class Runner:
             if job.stage1:
                 names.setdefault(job.stage1, []).append(job.config.label())
         return [f"Stage 1 is the same, and trained once: {'; '.join(n)}." for n in names.values()]
+
+    def _logged(self) -> list[str]:
+        tracker = self.jobs[0].tracker
+        where = logs(tracker, self.jobs[0].runs_dir)
+        return [] if tracker == NO_TRACKER else [f"Logged by {tracker} in {where}"]
 
     def dry_run(self) -> None:
         """Print what is there and how long the rest takes, by a measurement; no run is begun."""

@@ -30,7 +30,8 @@ def prepare(plan: Plan, workers: int | None = None, console: Terminal | None = N
         chosen = at_once if workers is None else workers
         return Pool(jobs, chosen, plan.device, plan.backend.precision)
 
-    return Runner.prepare(Grid(plan.runs), engine, plan.runs_dir, console, plan.strict)
+    grid = Grid(plan.runs)
+    return Runner.prepare(grid, engine, plan.runs_dir, console, plan.strict, plan.tracker)
 
 
 def train(runner: Runner) -> list[History]:
