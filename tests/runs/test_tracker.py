@@ -12,6 +12,8 @@ from bitnet.__main__ import main
 from bitnet.evaluation.weights import HEALTH
 from bitnet.runs.run import run
 from bitnet.runs.tracker import TRACKERS, logs
+from bitnet.sweep.job import Job
+from bitnet.sweep.study import prepare
 from tests.support.equality import same
 from tests.support.runs import CPU, TRAINED
 from tests.support.text import write_lines
@@ -132,6 +134,17 @@ def test_a_run_in_the_terminal_is_logged(tmp_path, capsys):
     assert main(["run", *sizes, *where, "--probe-positions", "62", "--tracker", "tensorboard"]) == 0
     assert f"Logged by tensorboard in {tmp_path}" in capsys.readouterr().out.replace("\n", "")
     assert [step for step, _ in events(tmp_path)["train/loss"]][-1] == 16
+
+
+def test_the_jobs_of_a_study_are_told_its_tracker(tmp_path):
+    text = str(write_lines(tmp_path / "lines.txt"))
+    sizes = {"hidden": 8, "steps": 16, "vocabulary": 300, "device": "cpu"}
+    plan = Plan(**sizes, corpus=text, runs_dir=tmp_path / "runs", tracker="tensorboard")
+    jobs = prepare(plan).jobs
+    assert {Job.from_json(job.to_json()).tracker for job in jobs} == {"tensorboard"}
+    other = Plan(**sizes, corpus=text, runs_dir=tmp_path / "runs")
+    assert (plan.name, plan.runs) == (other.name, other.runs)
+    assert [job.identity for job in jobs] == [job.identity for job in prepare(other).jobs]
 
 
 def test_the_tracker_of_the_page_works_and_resumes(corpus, tmp_path, monkeypatch):
