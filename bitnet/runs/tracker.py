@@ -106,7 +106,7 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, float]:
-    """The values of a row by group and name, but for those that there are not yet, such as flips."""
+    """The values of a row by group and name; what is not known yet, such as flips, is left out."""
     return {
         f"{group}/{name}": row[name]
         for group, names in _GROUPS.items()
