@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_FOR_BROWSER := $(VENV)/.ready-for-browser
 SUITES := $(VENV)-suites
+SITE := $(VENV)-site
+READY_FOR_SITE := $(SITE)/.ready
 WHEEL := $(VENV)-wheel
 READY_FOR_SUITES := $(SUITES)/.ready
 INSTALL := -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
@@ -27,8 +29,8 @@ NBCONVERT := --to notebook --execute --inplace --ExecutePreprocessor.record_timi
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify verify-gpu test test-browser test-suites test-wheel lab bench notebooks \
-	evidence story lint format constraints clean
+.PHONY: help setup verify verify-gpu test test-browser test-suites test-wheel site lab bench \
+	notebooks evidence story lint format constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -63,7 +65,7 @@ $(READY_FOR_BROWSER): $(READY)
 
 # Pictures of what was seen are left in runs/screenshots. Here a missing browser is a failure,
 # elsewhere a skipped test.
-test-browser: $(READY_FOR_BROWSER)  ## open notebooks and pages in a browser: run, explore, stop, resume
+test-browser: $(READY_FOR_BROWSER) site  ## open notebooks and pages in a browser: run, explore, stop, resume
 	@BITNET_REQUIRE_BROWSER=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist worksteal tests/browser
 
 $(READY_FOR_SUITES): pyproject.toml $(CONSTRAINTS)
@@ -75,6 +77,19 @@ $(READY_FOR_SUITES): pyproject.toml $(CONSTRAINTS)
 # Nor do these tests load what the others share.
 test-suites: $(READY_FOR_SUITES)  ## run docs/export.md with lm-eval and TransformerLens
 	@$(SUITES)/bin/python -m pytest --confcutdir tests/suites tests/suites
+
+$(READY_FOR_SITE): pyproject.toml
+	@$(PYTHON) -m venv $(SITE) || { echo "$(NO_VENV)"; exit 1; }
+	@$(SITE)/bin/python $(INSTALL) $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open( \
+		"pyproject.toml", "rb"))["project"]["optional-dependencies"]["site"])')
+	@touch $@
+
+# What is stored is shown: neither the package nor torch is needed. -n -W: a link or an anchor that
+# leads nowhere ends it.
+site: $(READY_FOR_SITE)  ## build the site of pages, notebooks and story in build/site
+	@rm -rf build/site
+	@$(SITE)/bin/sphinx-build -q -n -W --keep-going -c docs/site . build/site
+	@echo "build/site/index.html: the site"
 
 # Everything anew: what an earlier environment has would hide what the wheel does not ask for.
 test-wheel: $(READY)  ## build the wheel, and run it in an environment of its own and an empty folder
@@ -114,4 +129,4 @@ constraints: $(READY)  ## write down the versions installed here
 	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' > constraints.txt
 
 clean:  ## delete the environments (runs are kept)
-	rm -rf $(VENV) $(SUITES) $(WHEEL) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SUITES) $(SITE) $(WHEEL) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

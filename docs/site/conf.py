@@ -9,9 +9,11 @@ from pathlib import Path
 
 import plotly.offline
 from docutils import nodes
+from latex2mathml.converter import convert
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.osutil import relative_uri
+from sphinx.writers.html5 import HTML5Translator
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -26,9 +28,12 @@ include_patterns = ["*.md", "docs/*.md", "results/*.md", "notebooks/*.ipynb"]
 nb_execution_mode = "off"
 nb_custom_formats = {".ipynb": ["stored_figures.read", {}]}
 myst_heading_anchors = 4
+myst_enable_extensions = ["dollarmath"]
 suppress_warnings = ["myst.header"]  # the headings of a generated part begin lower
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_static_path = ["static"]
+html_favicon = "static/icon.svg"
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
@@ -47,6 +52,17 @@ def open_the_story(app: Sphinx, doctree: nodes.document) -> None:
             here = app.builder.get_target_uri(app.env.docname)
             link = nodes.reference("", "", *node.children, refuri=relative_uri(here, STORY))
             node.replace_self(link)
+
+
+def inline_formula(translator: HTML5Translator, node: nodes.math) -> None:
+    """MathML, which browsers draw themselves: Sphinx's own way loads a script from elsewhere."""
+    translator.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def formula(translator: HTML5Translator, node: nodes.math_block) -> None:
+    translator.body.append(convert(node.astext(), display="block"))
+    raise nodes.SkipNode
 
 
 def draw_figures(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
@@ -68,6 +84,7 @@ def add_files(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
+    app.add_html_math_renderer("mathml", (inline_formula, None), (formula, None))
     app.connect("source-read", add_contents)
     app.connect("doctree-read", open_the_story, priority=400)  # before files to be saved are noted
     app.connect("html-page-context", draw_figures)
