@@ -1,6 +1,6 @@
 """A trained model with its words: load a finished run, and let it write."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from bitnet.evaluation.passages import (
 )
 from bitnet.runs.history import History, HistoryError, default_runs_dir
 from bitnet.runs.weights import load_model
-from bitnet.scales import SCALES
 from bitnet.terminal import say
 from bitnet.tokenizer import Vocabulary
 from bitnet.transformer import BitNetModel
@@ -95,19 +94,14 @@ def _find(run: str | Path) -> Path:
     path, runs_dir = checks.path("run", run), default_runs_dir()
     if path.is_dir():
         return path
-    name, where = str(run), str(runs_dir)
+    name, where = str(run), runs_dir
     found = _beginning(name, runs_dir.glob("*/manifest.json"))
-    if not found and (found := _beginning(name, _committed_weights())):
-        where = "the results"
+    if not found and (found := _beginning(name, committed("results").glob("*/*/*.safetensors"))):
+        where = committed("results")
     if len(found) == 1:
         return found[0]
     what = f"{len(found)} runs begin so" if found else "no run begins so"
     raise HistoryError(f"{run}: no folder, and {what} in {where}; `bitnet runs` lists them")
-
-
-def _committed_weights() -> Iterator[Path]:
-    for scale in SCALES.values():
-        yield from committed(scale.results).glob("*/*.safetensors")
 
 
 def _beginning(name: str, files: Iterable[Path]) -> list[Path]:
