@@ -86,9 +86,12 @@ def parse_json(text: str) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a new file in the place of whatever has its name: never into it. Raises: `OSError`."""
+    """Write a new file in the place of whatever has its name: never into it.
+
+    The same bytes on every system. Raises: `OSError`.
+    """
     path.unlink(missing_ok=True)
-    with path.open("x", encoding="utf-8") as file:
+    with path.open("x", encoding="utf-8", newline="\n") as file:
         file.write(text)
 
 

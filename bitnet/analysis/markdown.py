@@ -19,7 +19,7 @@ def quote(path: Path, text: str) -> bool:
 
     Raises: `ValueError` for a document without the marks.
     """
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     head, mark, rest = before.partition(_OPENING)
     _, end, tail = rest.partition(_CLOSING)
     if not mark or not end:
@@ -27,7 +27,7 @@ def quote(path: Path, text: str) -> bool:
         raise ValueError(f"{path} has no place for the results {place}")
     after = f"{head}{mark}{text}{end}{tail}"
     if after != before:
-        path.write_text(after)
+        path.write_text(after, encoding="utf-8", newline="\n")
     return after != before
 
 

@@ -18,6 +18,6 @@ def add_options(add: Add) -> None:
 def command(options: argparse.Namespace) -> int:
     """Write it."""
     path = checks.path("page", options.page or checkout() / "results" / "story.html")
-    path.write_text(story_page(load_results()), encoding="utf-8")
+    path.write_text(story_page(load_results()), encoding="utf-8", newline="\n")
     say(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, opens offline in a browser")
     return 0

@@ -29,7 +29,9 @@ def test_a_committed_run_is_found_where_there_is_none_of_ones_own(study, tmp_pat
     monkeypatch.setenv("BITNET_RUNS", str(tmp_path))
     committed = bitnet.load("adamw-0.0-h64").history
     assert committed.folder.parent == CHECKOUT / "results" / "miniature-runs"
-    with pytest.raises(bitnet.HistoryError, match="l2: no folder, and 2 runs begin so in .*results;"):
+    with pytest.raises(
+        bitnet.HistoryError, match=r"l2: no folder, and 2 runs begin so in .*results;"
+    ):
         bitnet.load("l2")
     monkeypatch.setenv("BITNET_RUNS", str(study[1]))
     assert bitnet.load("adamw").history.folder.parent == study[1]
