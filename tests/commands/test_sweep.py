@@ -13,7 +13,7 @@ class Prepared:
     def __init__(self):
         self.grids = []
 
-    def prepare(self, grid, engine_for, runs_dir):
+    def prepare(self, grid, engine_for, runs_dir, tracker):
         self.grids.append(grid)
         return self
 
