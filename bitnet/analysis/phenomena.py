@@ -55,7 +55,7 @@ def phenomena(histories: Sequence[History]) -> list[Phenomenon]:
     done = [history for history in histories if history.complete]
     names = (FIX, BROKEN, DECOUPLED, FULL_PRECISION)
     arms = {arm: [h for h in done if h.config.arm == arm] for arm in names}
-    coupled = arms[FIX] + arms[BROKEN] if arms[FIX] and arms[BROKEN] else []
+    coupled = arms[FIX] + arms[BROKEN]  # alike to the switch
     asked: list[tuple[str, Sequence[History], Callable[[History], tuple[bool | str, str]]]] = [
         ("coupled decay kills the network in Stage 1", coupled, _dead_in_stage1),
         ("the 20-prompt probe calls that dead network healthy", coupled, _probe_when_dead),

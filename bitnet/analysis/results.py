@@ -16,7 +16,7 @@ from bitnet.runs.weights import keep_in_bfloat16
 from bitnet.scales import FULL, Scale
 from bitnet.texts import CORPORA
 
-__all__ = ["CHECKOUT", "RESULTS", "collect", "load_plan", "load_results", "survey"]
+__all__ = ["CHECKOUT", "RESULTS", "collect", "load_plan", "load_results", "survey", "with_weights"]
 
 CHECKOUT = Path(__file__).parents[2]
 RESULTS = CHECKOUT / FULL.results
@@ -47,6 +47,16 @@ def load_results(
         come = "they come with a checkout of the project"
         raise HistoryError(f"{folder}: no committed runs here; {come}")
     return chosen
+
+
+def with_weights() -> list[History]:
+    """The committed runs whose weights are committed too, which can write without any training.
+
+    The miniature's first pair of the question's arms, and the recommended recipe. None of them
+    where there is no checkout.
+    """
+    folders = [path.parent for path in CHECKOUT.glob("results/*/*/weights-*.safetensors")]
+    return [History.load(folder) for folder in sorted(folders, key=lambda path: path.name)]
 
 
 def load_plan(path: str | Path = "", scale: Scale = FULL) -> Grid:
