@@ -1,12 +1,13 @@
 """The weights of finished runs: as training left them, or in half the bytes for a repository."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from bitnet.checks import first_line
 from bitnet.files import LARGEST_TENSORS, read_bytes
@@ -21,6 +22,7 @@ MODEL = "model.safetensors"
 # The name holds the beginning of the checksum.
 _SMALL = "weights-{}.safetensors"
 _DIGITS = 16
+_TYPES = (torch.float32, torch.bfloat16)
 
 
 def load_model(history: History) -> BitNetModel:
@@ -41,8 +43,8 @@ def load_model(history: History) -> BitNetModel:
         raise HistoryError(f"{path}: damaged, its checksum does not match; {remedy}")
     model = BitNetModel(history.config.model())
     try:
-        model.load_state_dict({name: tensor.float() for name, tensor in load(content).items()})
-    except (SafetensorError, RuntimeError) as error:
+        model.load_state_dict(_checked(load(content)))
+    except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         problem = f"not the weights of this run ({first_line(error)})"
         raise HistoryError(f"{path}: {problem}; {remedy}") from error
     return model
@@ -78,6 +80,14 @@ def keep_in_bfloat16(history: History, folder: Path) -> Path:
     path = folder / _SMALL.format(hashlib.sha256(content).hexdigest()[:_DIGITS])
     path.write_bytes(content)
     return path
+
+
+def _checked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors in float32. Raises: `ValueError` for those that no training leaves."""
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _TYPES or not tensor.isfinite().all():
+            raise ValueError(f"{name} holds something else than finite numbers")
+    return {name: tensor.float() for name, tensor in tensors.items()}
 
 
 def _weights(history: History) -> tuple[Path, str]:
