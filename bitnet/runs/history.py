@@ -108,7 +108,7 @@ class History:
         """Whether there is an evaluation at all; a run that fails in its first update has none."""
         return len(self.measures) > 0
 
-    @property
+    @cached_property
     def states(self) -> pd.Series:
         """The state (dead, collapsed, learning, diverse) at each evaluation."""
         references = dict(self.references)

@@ -13,8 +13,8 @@ from bitnet.evaluation.passages import GREEDY, HUMAN, MEASURED, NUCLEUS
 from bitnet.evaluation.weights import HEALTH
 
 __all__ = [
-    "check_baselines", "check_facts", "check_manifest", "check_passages", "check_rows",
-    "check_runs", "check_snapshot", "check_verdict",
+    "check_baselines", "check_environment", "check_facts", "check_manifest", "check_passages",
+    "check_rows", "check_runs", "check_snapshot", "check_verdict",
 ]  # fmt: skip
 
 _TEXT = {"type": "string", "maxLength": 4096}
@@ -147,12 +147,14 @@ _VERDICT = _object(
     },
     {"recommended": _TEXT},
 )
+_ENVIRONMENT = _object({"device": _TEXT, "torch": _TEXT, "cuda": _TEXT, "warnings": _LINES})
 
 # Each returns what it is given, or raises a `ValueError`, one line that names the entry.
 check_manifest = fastjsonschema.compile(_MANIFEST)
 check_snapshot = fastjsonschema.compile(_SNAPSHOT)
 check_verdict = fastjsonschema.compile(_VERDICT)
 check_rows = fastjsonschema.compile(_list(_ROW, _ROWS))
+check_environment = fastjsonschema.compile(_ENVIRONMENT)
 check_facts = fastjsonschema.compile(_FACTS)
 check_runs = fastjsonschema.compile(_list(_RUN, 10**4))
 check_passages = fastjsonschema.compile(_list(_PASSAGE, 10**6))

@@ -123,7 +123,7 @@ def edits_a_trace(members):
         (lambda members: members.pop("environment.json"), "environment.json"),
         (lambda members: members.pop("verdict.json"), "verdict.json"),
         (says("verdict.json", "answer", "works"), "its verdict is not that of its runs"),
-        (lambda m: m.update({"environment.json": b"{}"}), "it does not say cuda, device, torch"),
+        (lambda m: m.update({"environment.json": b"{}"}), "environment.json must contain"),
         (lambda members: members.update({"environment.json": b"3"}), "not a whole file"),
         (edits_a_trace, "measures.csv does not match its checksum"),
     ],
