@@ -108,7 +108,9 @@ _FACTS = _object(
         "device": _list(_DEVICE, 1000),
         "versions": _list(_VERSIONS, 1000),
         "references": _list(_REFERENCES, 1000),
-        "sha256": _object({"runs.csv": _SHA256, "evaluations.csv": _SHA256})
+        "sha256": _object(
+            {"runs.csv": _SHA256, "evaluations.csv": _SHA256}, {"facts.json": _SHA256}
+        )
         | {"additionalProperties": False},
     }
 ) | {"additionalProperties": False}

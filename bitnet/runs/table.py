@@ -14,7 +14,7 @@ from bitnet import files
 from bitnet.checks import first_line
 from bitnet.config import RunConfig
 from bitnet.evaluation.weights import HEALTH
-from bitnet.runs.history import History, HistoryError
+from bitnet.runs.history import History, HistoryError, seal
 from bitnet.runs.rows import MEASURE_COLUMNS, check_numbers
 from bitnet.runs.schema import check_facts, check_runs
 
@@ -54,7 +54,7 @@ def write_table(histories: Sequence[History], folder: str | Path) -> None:
         evaluations.append(table)
     pd.DataFrame(rows).to_csv(folder / _RUNS, index=False)
     pd.concat(evaluations).to_csv(folder / _EVALUATIONS, index=False, float_format=_DIGITS)
-    sums = {name: _sha256(folder / name) for name in (_RUNS, _EVALUATIONS)}
+    sums = {name: _sha256(folder / name) for name in (_RUNS, _EVALUATIONS)} | {_FACTS: seal(facts)}
     (folder / _FACTS).write_text(json.dumps(facts | {"sha256": sums}, indent=1) + "\n")
 
 
@@ -77,6 +77,8 @@ def read_table(folder: str | Path) -> list[History]:
 
 def _read(folder: Path) -> list[History]:
     facts = check_facts(files.read_json(folder / _FACTS), name_prefix=_FACTS)
+    if facts["sha256"].get(_FACTS, own := seal(facts)) != own:  # tables of before had none
+        raise ValueError(f"{_FACTS} does not match its checksum")
     contents = {name: files.read_bytes(folder / name) for name in (_RUNS, _EVALUATIONS)}
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != facts["sha256"][name]:
@@ -95,6 +97,9 @@ def _read(folder: Path) -> list[History]:
 
 
 def _history(row: dict[str, Any], facts: dict[str, list[Any]], table: pd.DataFrame) -> History:
+    for name in (*_SHARED, "references"):
+        if row[name] >= len(facts[name]):
+            raise ValueError(f"{_FACTS} has no {name} of number {row[name]}")
     shared = {name: facts[name][row[name]] for name in _SHARED}
     config = RunConfig(**{name: row[f"config.{name}"] for name in _CONFIG})
     if row["identity"].rpartition("-")[0] != config.name:

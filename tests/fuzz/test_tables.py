@@ -9,6 +9,7 @@ from bitnet import judge
 from bitnet.analysis.cure import passages_of
 from bitnet.analysis.dose import cells
 from bitnet.evaluation.passages import GREEDY, HUMAN, MEASURED, NUCLEUS
+from bitnet.runs.history import seal
 from bitnet.runs.table import read_table, write_table
 from tests.support.mutations import MEANING, as_json, changed, fuzz, mutated, sha256
 
@@ -61,7 +62,10 @@ def test_a_changed_table_that_is_resealed_is_used_or_refused(table):
     def case(draw):
         name = draw.choice(NAMES)
         if name == "facts.json":
-            kind, content = "value", as_json(changed(whole, draw))
+            facts = changed(whole, draw)
+            if isinstance(facts, dict) and isinstance(facts.get("sha256"), dict):
+                facts = facts | {"sha256": facts["sha256"] | {name: seal(facts)}}
+            kind, content = "value", as_json(facts)
             put(table, name, content)
         else:
             kinds = dict.fromkeys(["cell"], MEANING["cell"]) if draw.random() < 0.6 else MEANING
