@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bitnet import checks
 from bitnet.analysis.assessment import WORKS_BAR, assess
 from bitnet.analysis.baselines import beaten
 from bitnet.evaluation.measures import MEASURES
@@ -32,6 +33,7 @@ def final_counts(histories: Sequence[History]) -> pd.DataFrame:
     A run that was never evaluated has no row; there is a column for the order of the text where one
     is not as it is.
     """
+    checks.instances("histories", histories, History, "History.load")
     rows, shuffled = [], any(history.config.order for history in histories)
     for history in (h for h in histories if h.evaluated):
         config, last, assessment = history.config, history.rows()[-1], assess(history)
@@ -50,6 +52,7 @@ def final_counts(histories: Sequence[History]) -> pd.DataFrame:
 
 def checklist(history: History) -> pd.DataFrame:
     """The plan's milestones of one run: what the brief expected there, and what was measured."""
+    checks.instance("history", history, History, "History.load")
     heads = column_heads([history])
     rows = []
     for name, step in milestones(history.config.steps).items():

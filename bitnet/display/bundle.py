@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from filelock import FileLock
+
 from bitnet import checks, files
 from bitnet.analysis.answer import beside_full, in_words
 from bitnet.analysis.counts import final_counts
@@ -54,13 +56,17 @@ def judged(histories: Sequence[History]) -> list[History]:
 def reserve(path: Path) -> None:
     """Take the name of a file that is to be written later.
 
+    One that is empty was taken by a process that was killed, or is to be filled by another: who
+    comes first, see `pack`.
+
     Raises: `ParameterError` where there is one already, or none can be.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("xb").close()
     except FileExistsError:
-        raise ParameterError("to", str(path), "is there already; give another name") from None
+        if not _empty(path):
+            raise ParameterError("to", str(path), "is there already; give another name") from None
     except OSError as error:
         raise ParameterError("to", str(path), f"cannot be written ({error.strerror})") from error
 
@@ -75,8 +81,41 @@ def pack(
 
     No folder of this machine is named in it: a text of one's own goes by the name of its file.
 
-    Raises: `HistoryError` where the file would be too large.
+    Raises: `HistoryError` where the file would be too large, or cannot be written, or another
+    process has filled it.
     """
+    try:
+        content = _packed(histories, findings, environment)
+        if len(content) > LIMIT:
+            raise HistoryError(f"{path}: {len(content)} bytes, more than {LIMIT}; give fewer runs")
+        _fill(path, content)
+    except OSError as error:
+        remedy = "make room and start it again; finished runs are kept"
+        raise HistoryError(f"{path}: cannot be written ({first_line(error)}); {remedy}") from error
+
+
+def _fill(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.tmp")
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if not _empty(path):
+            raise HistoryError(f"{path}: another process has filled it; start it again")
+        try:
+            partial.unlink(missing_ok=True)  # left by a process that was killed, or a link
+            partial.write_bytes(content)
+            put_in_place(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
+
+
+def _empty(path: Path) -> bool:
+    """Whether a name is taken by an empty file, or by none."""
+    return not path.exists() or (path.is_file() and not path.stat().st_size)
+
+
+def _packed(
+    histories: Sequence[History], findings: Sequence[Finding], environment: Mapping[str, Any]
+) -> bytes:
     with TemporaryDirectory() as name:
         folder = Path(name)
         runs = [_copy(history, folder / "runs") for history in histories]
@@ -98,12 +137,7 @@ def pack(
             "counts.csv": final_counts(runs).to_csv(index=False).encode(),
             "report.html": (report / "report.html").read_bytes(),
         }
-    content = _zipped(members)
-    if len(content) > LIMIT:
-        raise HistoryError(f"{path}: {len(content)} bytes, more than {LIMIT}; give fewer runs")
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_bytes(content)
-    put_in_place(partial, path)
+    return _zipped(members)
 
 
 def read_bundle(path: str | Path) -> Bundle:

@@ -146,7 +146,7 @@ class History:
         `OtherRunError` where its name is another run's, `NewerFormatError` where a newer version
         made it, `UnreadableError` where a file that is there cannot be read.
         """
-        folder = Path(folder)
+        folder = checks.path("folder", folder)
         try:
             return cls._load(folder)
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bitnet import files
+from bitnet import checks, files
 from bitnet.checks import first_line
 from bitnet.config import RunConfig
 from bitnet.evaluation.weights import HEALTH
@@ -63,7 +63,7 @@ def read_table(folder: str | Path) -> list[History]:
 
     Raises: `HistoryError` where it is missing or damaged.
     """
-    folder = Path(folder)
+    folder = checks.path("folder", folder)
     try:
         files.check_folder(folder)
         return _read(folder)
@@ -77,7 +77,7 @@ def read_table(folder: str | Path) -> list[History]:
 
 def _read(folder: Path) -> list[History]:
     facts = check_facts(files.read_json(folder / _FACTS), name_prefix=_FACTS)
-    if facts["sha256"].get(_FACTS, own := seal(facts)) != own:  # tables of before had none
+    if facts["sha256"].get(_FACTS, sealed := seal(facts)) != sealed:  # tables of before had none
         raise ValueError(f"{_FACTS} does not match its checksum")
     contents = {name: files.read_bytes(folder / name) for name in (_RUNS, _EVALUATIONS)}
     for name, content in contents.items():

@@ -9,10 +9,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from bitnet import checks
 from bitnet.checks import first_line
 from bitnet.files import LARGEST_TENSORS, read_bytes
 from bitnet.runs.history import History, HistoryError
-from bitnet.terminal import say
+from bitnet.terminal import escaped, say
 from bitnet.transformer import BitNetModel
 
 __all__ = ["MODEL", "keep_in_bfloat16", "load_model", "load_models"]
@@ -30,9 +31,11 @@ def load_model(history: History) -> BitNetModel:
 
     Raises: `HistoryError` where it is not finished, or its weights are missing or damaged.
     """
-    assert history.folder is not None
+    checks.instance("history", history, History, "History.load")
     if not history.complete:
         raise HistoryError(f"{history.folder}: {history.status}, so there is no trained model")
+    if history.folder is None:
+        raise HistoryError(f"{history.config.label()}: has no folder, and so no weights")
     remedy = "delete the run's folder to train it again"
     path, expected = _weights(history)
     try:
@@ -57,6 +60,8 @@ def load_models(
 
     Raises: `HistoryError` where none is finished, and as `load_model`.
     """
+    checks.instances("histories", histories, History, "History.load")
+    log = escaped(log)
     configs, models = [history.config for history in histories], {}
     for history in histories:
         name = history.config.label(configs)
