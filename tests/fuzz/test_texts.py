@@ -18,7 +18,8 @@ from tests.support.text import write_lines, write_text
 GRID = {
     "grids": [
         {"hidden": [16, 32], "steps": 8, "arms": ["l2-0.0", {"base": "l2-0.0", "clip_norm": 2}],
-         "seeds": [0, 1], "vocabulary": 300, "batch_size": 2, "sequence_length": 16, "order": 0},
+         "seeds": [0, 1], "vocabulary": 300, "batch_size": 2, "sequence_length": 16,
+         "order": [0, 3]},
         {"scale": "miniature", "arms": "adamw-0.0", "corpus": "sotu"},
     ],
     "notebook": "",
