@@ -36,7 +36,10 @@ def load_results(
     Raises: `HistoryError` where there is none, and for one that is damaged.
     """
     folder = checks.folder("folder", folder) or RESULTS
-    wanted = {"hidden": hidden, "steps": steps, "seed": seed}
+    wanted = {
+        name: value if value is None else checks.integer(name, value, 0)
+        for name, value in (("hidden", hidden), ("steps", steps), ("seed", seed))
+    }
     found = [History.load(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
     chosen = [
         history
@@ -64,7 +67,8 @@ def load_plan(path: str | Path = "", scale: Scale = FULL) -> Grid:
 
     Raises: `ParameterError`, one line.
     """
-    return Grid.load(path or CHECKOUT / scale.plan)
+    default = isinstance(path, str) and not path
+    return Grid.load(CHECKOUT / scale.plan if default else path)
 
 
 def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataFrame]:
