@@ -93,7 +93,7 @@ def arm_names(name: str, value: object) -> tuple[str, ...]:
     elif isinstance(value, Mapping) or not isinstance(value, Iterable):
         items = [value]
     else:
-        items = list(value)
+        items = list(value) if getattr(value, "ndim", 1) else [value]  # numpy's of no dimension
     try:
         found = tuple(arm_name(item) for item in items)
     except checks.ParameterError as error:

@@ -4,7 +4,7 @@ import difflib
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
@@ -17,12 +17,15 @@ __all__ = [
     "choice",
     "first_line",
     "folder",
+    "instance",
+    "instances",
     "integer",
     "names",
     "number",
     "path",
     "printable",
     "seeds",
+    "text",
 ]
 
 # What a terminal obeys or cannot write: control characters other than tab and line break, what
@@ -66,6 +69,36 @@ def printable(text: object) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, for a message that is one line; else its type."""
     return str(error).strip().partition("\n")[0].rstrip() or type(error).__name__
+
+
+def instance(name: str, value: object, kind: type, given_by: str = "") -> None:
+    """Refuse what is no `kind`; `given_by` says what makes one. Raises: `ParameterError`."""
+    if not isinstance(value, kind):
+        hint = f", as {given_by} gives it" if given_by else ""
+        raise ParameterError(name, value, f"must be a {kind.__name__}{hint}")
+
+
+def instances(name: str, values: object, kind: type, given_by: str = "") -> None:
+    """Refuse what is no list of that kind. Raises: `ParameterError`."""
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Sequence):
+        raise ParameterError(name, values, f"must be a list of {kind.__name__}")
+    for index, value in enumerate(values):
+        instance(f"{name}[{index}]", value, kind, given_by)
+
+
+def text(name: str, value: object) -> str:
+    """`value` if it is a text of at least one character, none of them half of one.
+
+    Raises: `ParameterError`.
+    """
+    if not isinstance(value, str) or not value:
+        raise ParameterError(name, value, "must be a text of at least one character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        allowed = "must be a text that can be written, and has half of a character in it"
+        raise ParameterError(name, value, allowed) from None
+    return value
 
 
 def number(
@@ -184,7 +217,8 @@ def _items(value: object) -> list[object]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     try:
-        return list(value) if isinstance(value, Iterable) else [value]
+        listed = isinstance(value, Iterable) and not isinstance(value, bytes)
+        return list(value) if listed else [value]  # type: ignore[call-overload]
     except TypeError:  # numpy's array of no dimension, which is not iterable after all
         return [value]
 

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from bitnet import checks, files
 from bitnet.config import BLOCK, BYTES, GPT2_VOCABULARY, LARGEST_VOCABULARY
-from bitnet.terminal import say
+from bitnet.terminal import escaped, say
 from bitnet.texts import check_corpus, source
 from bitnet.tokenizer import Vocabulary, chunks, gpt2, trained
 
@@ -132,7 +132,9 @@ def load_corpus(
     size = checks.integer("vocabulary", vocabulary, BYTES, LARGEST_VOCABULARY)
     name = check_corpus(name)
     read, version = source(name)
-    folder = checks.path("cache_dir", cache_dir) if cache_dir else _default_cache_dir()
+    default = isinstance(cache_dir, str) and not cache_dir
+    folder = _default_cache_dir() if default else checks.path("cache_dir", cache_dir)
+    log = escaped(log)
     small = "" if size == GPT2_VOCABULARY else f":{size}:{PIECE}"
     key = hashlib.sha256(f"{CACHE_FORMAT}:{BLOCK}:{version}{small}".encode()).hexdigest()[:16]
     path = folder / f"tokens-{key}.npy"

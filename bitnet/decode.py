@@ -21,7 +21,8 @@ def prompt_ids(texts: str | Sequence[str], vocabulary: Vocabulary | None = None)
     """
     parts = texts.split("|") if isinstance(texts, str) else texts
     known = isinstance(parts, Sequence) and all(isinstance(part, str) for part in parts)
-    ids = (vocabulary or gpt2()).encode([p.strip() for p in parts if p.strip()]) if known else []
+    asked = [checks.text("prompts", p.strip()) for p in parts if p.strip()] if known else []
+    ids = (vocabulary or gpt2()).encode(asked)
     if not ids:
         allowed = "must be one or more texts, with | between them"
         raise checks.ParameterError("prompts", texts, allowed)

@@ -10,12 +10,14 @@ __all__ = [
     "LARGEST_TENSORS",
     "ForeignFileError",
     "check_folder",
+    "check_way",
     "parse_json",
     "read_bytes",
     "read_json",
     "read_text",
     "sibling",
     "write_text",
+    "write_whole",
 ]
 
 LARGEST_TEXT = 2**29  # bytes; a run that is evaluated after each of 20 000 updates has a fifth
@@ -38,6 +40,18 @@ def check_folder(folder: Path) -> None:
     if folder.is_dir():
         for path in folder.iterdir():
             _check(path.lstat(), path.name, or_folder=True)
+
+
+def check_way(root: Path, path: Path) -> None:
+    """Refuse a path within a folder of ours that a link in it leads elsewhere.
+
+    `root` itself may be one. What is not there yet is no matter. Raises: `ForeignFileError`.
+    """
+    for part in (path, *path.parents):
+        if part == root or not part.is_relative_to(root):
+            return
+        if part.is_symlink():
+            raise ForeignFileError(f"{part.relative_to(root)} is a symbolic link")
 
 
 def sibling(folder: Path, name: object) -> Path:
@@ -93,6 +107,20 @@ def write_text(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with path.open("x", encoding="utf-8", newline="\n") as file:
         file.write(text)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file in the place of one that may be there: whole, or not at all. Raises: `OSError`.
+
+    Where a link stands, what it leads to is replaced.
+    """
+    whole = path.resolve()
+    partial = whole.with_name(f".{whole.name}.tmp")
+    try:
+        write_text(partial, text)
+        partial.replace(whole)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _check(found: os.stat_result, name: str, or_folder: bool = False) -> None:

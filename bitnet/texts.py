@@ -19,6 +19,7 @@ from bitnet.tokenizer import package_file
 __all__ = ["CORPORA", "LARGEST_TEXT", "check_corpus", "source"]
 
 CORPORA = ("wikipedia-sample", "sotu", "wikitext-2")
+MOST_FILES = 10**5  # in a folder of texts, whatever they are called
 LARGEST_TEXT = 100 * 10**6  # bytes; what is made of them takes about ten times as many
 
 _DUMP = "test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
@@ -62,13 +63,25 @@ def source(name: str) -> tuple[Callable[[], list[str]], str]:
         read = partial(_text_files, name, speeches, digest)
         return lambda: [_speech(text) for text in read()], f"{name}:{digest}"
     path = _path(name)
-    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    files = _texts_in(name, path) if path.is_dir() else [path]
     # A folder's own pipes and devices would be waited for.
     files = [file for file in files if file.is_file()]
     if not files:
         raise checks.ParameterError("corpus", name, "the folder holds no .txt file")
     digest = _digest(name, files)
     return lambda: _text_files(name, files, digest), digest
+
+
+def _texts_in(name: str, folder: Path) -> list[Path]:
+    """What is called .txt in a folder of sane size, in its order; links to folders are left out."""
+    found, seen = [], 0
+    for place, folders, files in os.walk(folder):
+        seen += len(folders) + len(files)
+        if seen > MOST_FILES:
+            allowed = f"holds more than {MOST_FILES} files; give the folder of its texts alone"
+            raise checks.ParameterError("corpus", name, allowed)
+        found += [Path(place) / file for file in files if file.endswith(".txt")]
+    return sorted(found)
 
 
 def _path(name: str) -> Path:

@@ -1,14 +1,18 @@
 """What is printed: neither markup nor what a terminal obeys."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.table import Table
 
-from bitnet import Plan, load_corpus
+from bitnet import HistoryError, Plan, load_corpus, load_models
 from bitnet.checks import OneLineError, ParameterError, path, printable
+from bitnet.runs.checkpoint import Checkpoint, save
 from bitnet.runs.history import default_runs_dir
+from bitnet.runs.run import run
 from bitnet.terminal import Terminal, say
+from tests.support.runs import CPU, TRAINED
 from tests.support.text import write_text
 
 NASTY = "\x1b]52;c;\x07[/B] [bold]x \x9b31m\u202e\udc80\r:smile:"
@@ -73,3 +77,23 @@ def test_a_path_may_begin_at_home(monkeypatch, tmp_path):
     text = write_text(tmp_path / "text.txt")
     load_corpus("~/text.txt", log=lambda line: None)
     assert text.exists() and list((tmp_path / "cache").glob("tokens-*.npy"))
+
+
+def test_a_callback_hears_lines_as_they_may_be_printed(tmp_path, corpus):
+    """Of a run, a text, weights: whoever gives one may print what it hears."""
+    folder, lines = tmp_path / "a\x1b]52;c;b", []
+    config = replace(TRAINED, hidden=8, heads=1, steps=8)
+    history = run(config, corpus, folder, CPU, log=lines.append)
+    run(config, corpus, folder, CPU, log=lines.append)
+    save(history.folder, Checkpoint(4, {}, []))
+    (history.folder / "manifest.json").unlink()
+    run(config, corpus, folder, CPU, log=lines.append)
+    assert any("damaged checkpoint passed over" in line for line in lines)
+    text = write_text(tmp_path / "a\x1b[31mb.txt")
+    load_corpus(str(text), cache_dir=folder, log=lines.append)
+    named = replace(history, status="failed", config=replace(config, corpus=str(text)))
+    with pytest.raises(HistoryError):
+        load_models([named], log=lines.append)
+    assert len(lines) >= 4
+    assert [line for line in lines if "\x1b" in line] == []
+    assert sum("\\x1b" in line for line in lines) >= 3

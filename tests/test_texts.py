@@ -161,3 +161,10 @@ def test_a_text_in_chunks_has_the_tokens_of_the_whole(text):
     assert "".join(pieces) == text
     whole, *rest = gpt2().encode([text, *pieces])
     assert [i for ids in rest for i in ids] == whole
+
+
+def test_a_folder_of_more_files_than_a_corpus_has_is_refused_soon(tmp_path, monkeypatch):
+    for name in ("a", "b", "c", "d"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(texts, "MOST_FILES", 3)
+    assert "holds more than 3 files; give the folder of its texts alone" in refused(tmp_path)

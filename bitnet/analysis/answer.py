@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from bitnet.analysis.assessment import collapsed_by_the_switch
+from bitnet.analysis.assessment import collapsed_by_the_switch, state_at_switch
 from bitnet.analysis.phenomena import DECOUPLED, DOWN, agreement
 from bitnet.analysis.results import RESULTS, load_plan, survey
 from bitnet.analysis.verdict import Verdict, judge
@@ -101,7 +101,7 @@ def size_in_words(histories: Sequence[History]) -> str:
 def _at_switch(history: History) -> str:
     """How a run stands at the end of Stage 1, with the figure that shows it."""
     stage1 = history.measures.step <= stage_boundary(history.config.steps)
-    state, row = history.states[stage1].iloc[-1], history.measures[stage1].iloc[-1]
+    state, row = state_at_switch(history), history.measures[stage1].iloc[-1]
     if state == "dead":
         loss, vocabulary = f"{row.val_loss:.2f}", history.config.vocabulary
         uniform = f"{math.log(vocabulary):.2f}"

@@ -6,13 +6,13 @@ import pandas as pd
 
 from bitnet.analysis.baselines import BASELINES, read_against
 from bitnet.evaluation.diversity import DIVERSE_UNIQUE_TOKENS, DOWN
-from bitnet.runs.history import History
+from bitnet.runs.history import History, HistoryError
 from bitnet.scales import full_length, scale_of
 from bitnet.schedule import stage_boundary
 
 __all__ = [
     "FAILS_BAR", "NO_PLAN", "PLAN_LENGTH", "WORKS_BAR", "Assessment", "Check", "assess",
-    "collapsed_by_the_switch", "last_quarter",
+    "collapsed_by_the_switch", "last_quarter", "state_at_switch",
 ]  # fmt: skip
 
 WORKS_BAR = DIVERSE_UNIQUE_TOKENS  # the brief: "256-hidden step 20k shows >50 tokens"
@@ -120,5 +120,15 @@ def last_quarter(history: History) -> pd.DataFrame:
 
 def collapsed_by_the_switch(history: History) -> bool:
     """Whether a run is dead or collapsed at its last evaluation in Stage 1."""
+    return state_at_switch(history) in DOWN
+
+
+def state_at_switch(history: History) -> str:
+    """The state of a run at its last evaluation in Stage 1.
+
+    Raises: `HistoryError` where it has none there.
+    """
     stage1 = history.measures.step <= stage_boundary(history.config.steps)
-    return history.states[stage1].iloc[-1] in DOWN
+    if not stage1.any():
+        raise HistoryError(f"{history.config.label()}: was not evaluated before the switch")
+    return str(history.states[stage1].iloc[-1])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bitnet import checks
 from bitnet.analysis.results import load_results
+from bitnet.checks import first_line
 from bitnet.committed import committed
 from bitnet.config import BLOCK
 from bitnet.data import Corpus, load_corpus
@@ -17,6 +18,7 @@ from bitnet.evaluation.diversity import Probe
 from bitnet.evaluation.ngrams import bits_per_byte
 from bitnet.files import read_json
 from bitnet.runs.history import History, HistoryError
+from bitnet.runs.schema import check_baselines
 from bitnet.scales import SCALES
 
 __all__ = [
@@ -103,12 +105,16 @@ def _key(history: History) -> tuple[object, ...]:
 
 @cache
 def _committed(path: Path) -> dict[tuple[object, ...], dict[str, float]]:
-    """The baselines of a file by `_key`; none where there is no such file."""
+    """The baselines of a file by `_key`; none without the file. Raises: `HistoryError`."""
     if not path.exists():
         return {}
+    try:
+        rows = check_baselines(read_json(path), name_prefix=path.name)
+    except (OSError, ValueError) as error:
+        raise HistoryError(f"{path}: not the committed baselines ({first_line(error)})") from error
     return {
         (row["fingerprint"], row["sequence_length"], row["probe_positions"]): {
             name: row[name] for name in (*BASELINES, _BYTES)
         }
-        for row in read_json(path)
+        for row in rows
     }

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bitnet import checks
 from bitnet.analysis.assessment import WORKS_BAR, assess
 from bitnet.analysis.baselines import beaten
 from bitnet.evaluation.measures import MEASURES
 from bitnet.runs.history import History
-from bitnet.schedule import milestones
+from bitnet.schedule import milestones, stage_boundary
 
-__all__ = ["checklist", "column_heads", "final_counts"]
+__all__ = ["checklist", "column_heads", "final_counts", "final_counts_and_switch"]
 
 COUNTED = (
     "unique_predictions", "unique_tokens", "effective_tokens", "top1_share", "context_information",
@@ -32,6 +33,7 @@ def final_counts(histories: Sequence[History]) -> pd.DataFrame:
     A run that was never evaluated has no row; there is a column for the order of the text where one
     is not as it is.
     """
+    checks.instances("histories", histories, History, "History.load")
     rows, shuffled = [], any(history.config.order for history in histories)
     for history in (h for h in histories if h.evaluated):
         config, last, assessment = history.config, history.rows()[-1], assess(history)
@@ -48,8 +50,18 @@ def final_counts(histories: Sequence[History]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def final_counts_and_switch(histories: Sequence[History]) -> pd.DataFrame:
+    """As `final_counts`, with the state "at the switch": "not reached" where a run ended before."""
+    found = final_counts(histories)
+    if len(found):
+        states = [_state_at(h, stage_boundary(h.config.steps)) for h in histories if h.evaluated]
+        found.insert(1, "at the switch", states)
+    return found
+
+
 def checklist(history: History) -> pd.DataFrame:
     """The plan's milestones of one run: what the brief expected there, and what was measured."""
+    checks.instance("history", history, History, "History.load")
     heads = column_heads([history])
     rows = []
     for name, step in milestones(history.config.steps).items():
@@ -61,8 +73,7 @@ def checklist(history: History) -> pd.DataFrame:
         if found := history.at(step):
             for measure in ("unique_predictions", "unique_tokens", "val_loss"):
                 row[heads[measure]] = _rounded(measure, found[measure])
-        states = history.states[history.measures.step == step]
-        row["state"] = states.iloc[0] if len(states) else "not reached"
+        row["state"] = _state_at(history, step)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -83,6 +94,11 @@ def column_heads(histories: Sequence[History]) -> dict[str, str]:
         if value is not None:
             heads[name] += f" ({text.format(value)})"
     return heads
+
+
+def _state_at(history: History, step: int) -> str:
+    states = history.states[history.measures.step == step]
+    return str(states.iloc[0]) if len(states) else "not reached"
 
 
 def _rounded(name: str, value: float) -> float | int:

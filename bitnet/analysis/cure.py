@@ -1,22 +1,26 @@
 """The cure's evidence: the recommended recipe against its goals, and what each change is worth."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from bitnet import files
 from bitnet.analysis.collection import runs_of, table_of
 from bitnet.analysis.markdown import listed, tabulated, wrapped
 from bitnet.analysis.phenomena import DECOUPLED
 from bitnet.arms import FIX, RECOMMENDED
+from bitnet.checks import first_line
 from bitnet.committed import committed
 from bitnet.config import RunConfig
 from bitnet.evaluation.diversity import DOWN
 from bitnet.evaluation.measures import MEASURES
 from bitnet.evaluation.passages import GREEDY, HUMAN, NUCLEUS
 from bitnet.runs.grid import Grid
-from bitnet.runs.history import History
+from bitnet.runs.history import History, HistoryError
+from bitnet.runs.schema import check_passages
 from bitnet.schedule import warmup_steps
 
 __all__ = [
@@ -30,7 +34,8 @@ TWIN = f"fp-{RECOMMENDED}"
 # Registered in results/PLAN-CURE.md before the runs that they judge.
 REPEATED, LOOPS, DISTINCT, NATS = 0.2, 0.1, 0.1, 0.1
 
-_PASSAGES = "passages.csv"  # beside the table of runs: name, text, measure, value, low, high
+_PASSAGES = "passages.csv"  # beside the table of runs
+_COLUMNS = ["run", "text", "measure", "value", "low", "high"]
 
 
 def planned() -> tuple[RunConfig, ...]:
@@ -77,10 +82,21 @@ def in_words(histories: Sequence[History], passages: pd.DataFrame | None = None)
 
 
 def passages_of(folder: str | Path = TABLE) -> pd.DataFrame:
-    """What was measured of the runs' passages; `run` is the identity of a run."""
+    """What was measured of the runs' passages; `run` is the identity of a run.
+
+    Raises: `HistoryError` where it is not that.
+    """
     path = Path(folder) / _PASSAGES
-    columns = ["run", "text", "measure", "value", "low", "high"]
-    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
+    if not path.exists():
+        return pd.DataFrame(columns=_COLUMNS)
+    try:
+        table = pd.read_csv(io.BytesIO(files.read_bytes(path)), dtype={"run": str})[_COLUMNS]
+        check_passages(table.to_dict("records"), name_prefix=_PASSAGES)
+        if table.isna().any(axis=None) or table.duplicated(_COLUMNS[:3]).any():
+            raise ValueError("a value is missing, or there twice")
+    except (OSError, ValueError, KeyError, OverflowError) as error:
+        raise HistoryError(f"{path}: no table of passages ({first_line(error)})") from error
+    return table
 
 
 def add_passages(run: str, table: pd.DataFrame, folder: str | Path = TABLE) -> None:

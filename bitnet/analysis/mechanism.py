@@ -11,9 +11,18 @@ from bitnet.data import Corpus
 from bitnet.linear import BitLinear
 from bitnet.recipes import Recipe
 from bitnet.runs.history import History
+from bitnet.schedule import stage_boundary
 from bitnet.train import initial_model
 
-__all__ = ["block_table", "death_step", "death_table", "faded", "predicted_row_norms", "shrunken"]
+__all__ = [
+    "block_table",
+    "death_step",
+    "death_table",
+    "faded",
+    "predicted_row_norms",
+    "shrunken",
+    "unseen_shrunk",
+]
 
 GONE = 0.5  # of the first norm: a row with less is called dying
 
@@ -106,6 +115,16 @@ def death_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:
             "lowest share of the first norm": round(float(lowest), 3),
         })  # fmt: skip
     return pd.DataFrame(rows).astype({"predicted": "Int64", "measured": "Int64"})
+
+
+def unseen_shrunk(history: History) -> bool | str:
+    """Whether the embedding's rows of unseen tokens had lost half of their norm by the switch.
+
+    "not known" for a run that was not evaluated there, since it diverged before.
+    """
+    switch = stage_boundary(history.config.steps)
+    norms = history.health.set_index("step")["row_norm.embedding.never"]
+    return bool(norms[switch] < GONE * norms.iloc[0]) if switch in norms.index else "not known"
 
 
 def block_table(histories: Sequence[History], corpus: Corpus) -> pd.DataFrame:

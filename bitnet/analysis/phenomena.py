@@ -10,7 +10,7 @@ from bitnet.analysis.hypotheses import FULL_PRECISION
 from bitnet.analysis.hypotheses import RIVAL as DECOUPLED
 from bitnet.arms import BROKEN, FIX
 from bitnet.evaluation.diversity import DOWN
-from bitnet.runs.history import History
+from bitnet.runs.history import History, HistoryError
 from bitnet.schedule import stage_boundary
 
 __all__ = ["DECISIVE", "DECOUPLED", "DOWN", "Phenomenon", "agreement", "held", "phenomena"]
@@ -51,11 +51,13 @@ def phenomena(histories: Sequence[History]) -> list[Phenomenon]:
     """What complete runs of one size and length show, phenomenon by phenomenon.
 
     The runs may be of several seeds and orders; each phenomenon is looked for in every one.
+
+    Raises: `HistoryError` for one that was not evaluated in Stage 1 after its first update.
     """
     done = [history for history in histories if history.complete]
     names = (FIX, BROKEN, DECOUPLED, FULL_PRECISION)
     arms = {arm: [h for h in done if h.config.arm == arm] for arm in names}
-    coupled = arms[FIX] + arms[BROKEN] if arms[FIX] and arms[BROKEN] else []
+    coupled = arms[FIX] + arms[BROKEN]  # alike to the switch
     asked: list[tuple[str, Sequence[History], Callable[[History], tuple[bool | str, str]]]] = [
         ("coupled decay kills the network in Stage 1", coupled, _dead_in_stage1),
         ("the 20-prompt probe calls that dead network healthy", coupled, _probe_when_dead),
@@ -130,7 +132,10 @@ def _stage1(history: History) -> pd.DataFrame:
     """The evaluations of Stage 1 with their states, but for that of the first update."""
     measures = history.measures.assign(state=history.states)
     switch = stage_boundary(history.config.steps)
-    return measures[(measures.step > 1) & (measures.step <= switch)]
+    found = measures[(measures.step > 1) & (measures.step <= switch)]
+    if not len(found):
+        raise HistoryError(f"{history.config.label()}: was not evaluated before the switch")
+    return found
 
 
 def _stage2(history: History) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from bitnet.runs.weights import keep_in_bfloat16
 from bitnet.scales import FULL, Scale
 from bitnet.texts import CORPORA
 
-__all__ = ["RESULTS", "collect", "load_plan", "load_results", "survey"]
+__all__ = ["RESULTS", "collect", "load_plan", "load_results", "survey", "with_weights"]
 
 RESULTS = committed(FULL.results)
 
@@ -36,7 +36,10 @@ def load_results(
     Raises: `HistoryError` where there is none, and for one that is damaged.
     """
     folder = checks.folder("folder", folder) or RESULTS
-    wanted = {"hidden": hidden, "steps": steps, "seed": seed}
+    wanted = {
+        name: value if value is None else checks.integer(name, value, 0)
+        for name, value in (("hidden", hidden), ("steps", steps), ("seed", seed))
+    }
     found = [History.load(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
     chosen = [
         history
@@ -48,12 +51,22 @@ def load_results(
     return chosen
 
 
+def with_weights() -> list[History]:
+    """The committed runs whose weights are committed too, which can write without any training.
+
+    The miniature's first pair of the question's arms, and the recommended recipe.
+    """
+    folders = [path.parent for path in committed("results").glob("*/*/weights-*.safetensors")]
+    return [History.load(folder) for folder in sorted(folders, key=lambda path: path.name)]
+
+
 def load_plan(path: str | Path = "", scale: Scale = FULL) -> Grid:
     """The grid of a file; empty: that of a scale's registered plan.
 
     Raises: `ParameterError`, one line.
     """
-    return Grid.load(path or committed(scale.plan))
+    default = isinstance(path, str) and not path
+    return Grid.load(committed(scale.plan) if default else path)
 
 
 def survey(grid: Grid, folder: str | Path = "") -> tuple[list[History], pd.DataFrame]:

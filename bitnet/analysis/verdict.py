@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
+from bitnet import checks
 from bitnet.analysis.assessment import (
     FAILS_BAR,
     NO_PLAN,
@@ -54,6 +55,7 @@ def judge(histories: Sequence[History], planned: Sequence[RunConfig] = ()) -> Ve
     and no run of either that is `planned` missing. One failing run of full length is enough for
     "does not work". All else is "inconclusive".
     """
+    checks.instances("histories", histories, History, "History.load")
     assessments = tuple(assess(history) for history in histories)
     fix = [a for a in assessments if a.arm == FIX]
     broken = [a for a in assessments if a.arm == BROKEN]

@@ -42,7 +42,7 @@ def command(options: argparse.Namespace) -> int:
     for column in ("status", "step", "state", *SHOWN.values()):
         table.add_column(column)
     for path in manifests:
-        table.add_row(*_cells(path.parent))
+        table.add_row(*_found(path.parent))
     console.print(table)
     return 0
 
@@ -51,13 +51,17 @@ def _manifests(runs_dir: Path) -> list[Path]:
     return sorted(runs_dir.glob("*/manifest.json"))
 
 
-def _cells(path: Path) -> list[str]:
+def _found(path: Path) -> list[str]:
     try:
-        history = History.load(path)
+        return [path.name, *cells(History.load(path))]
     except (HistoryError, ParameterError) as error:
         return [path.name, f"cannot be read ({error})"]
+
+
+def cells(history: History) -> list[str]:
+    """Status, last evaluation, state there and the measures `SHOWN`, as the table has them."""
     if not history.evaluated:
-        return [path.name, history.status, "0"]
+        return [history.status, "0"]
     last = history.rows()[-1]
     values = (f"{last[name]:.{MEASURES[name].decimals}f}" for name in SHOWN)
-    return [path.name, history.status, str(int(last["step"])), history.states.iloc[-1], *values]
+    return [history.status, str(int(last["step"])), history.states.iloc[-1], *values]

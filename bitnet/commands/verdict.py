@@ -1,8 +1,8 @@
 """`bitnet verdict`: print the answer of a finished report, or of a file that was sent back."""
 
 import argparse
-from pathlib import Path
 
+from bitnet.checks import path
 from bitnet.commands.options import Add
 from bitnet.display.printout import print_bundle, print_report
 
@@ -14,6 +14,7 @@ def add_options(add: Add) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """Print it."""
-    read = print_bundle if Path(options.report).is_file() else print_report
-    read(options.report)
+    report = path("report", options.report)
+    read = print_bundle if report.is_file() else print_report
+    read(report)
     return 0

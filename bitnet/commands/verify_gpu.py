@@ -20,6 +20,7 @@ from bitnet.config import RunConfig
 from bitnet.data import load_corpus
 from bitnet.display.bundle import pack, reserve
 from bitnet.display.printout import print_bundle
+from bitnet.files import check_way
 from bitnet.runs.grid import Grid
 from bitnet.runs.history import History, default_runs_dir
 from bitnet.runtime.backend import choose
@@ -63,7 +64,7 @@ def command(options: argparse.Namespace) -> int:
         return Runner.prepare(grid, engine, options.runs_dir, console, tracker=options.tracker)
 
     whole, watch, histories = prepare(grid.runs), GpuWatch(), []
-    path = Path(options.to).expanduser() if options.to else _free_name(options.runs_dir)
+    path = checks.path("to", options.to) if options.to else _free_name(options.runs_dir)
     reserve(path)
     try:
         findings = _findings(grid.runs, console)
@@ -96,7 +97,12 @@ def _need_gpu() -> None:
 
 
 def _free_name(runs_dir: str) -> Path:
-    folder = (checks.folder("runs_dir", runs_dir) or default_runs_dir()) / "reports"
+    runs = checks.folder("runs_dir", runs_dir) or default_runs_dir()
+    folder = runs / "reports"
+    try:
+        check_way(runs, folder)
+    except OSError as error:
+        raise checks.ParameterError("runs_dir", str(runs), str(error)) from error
     names = (folder / f"gpu-{number}.zip" for number in range(1, 10**6))
     return next(path for path in names if not path.exists())
 

@@ -16,12 +16,19 @@ __all__ = ["MOST", "Explorer", "explore", "full_runs"]
 MOST = 8  # runs to choose from; each adds 15 kB to a notebook
 
 
-def full_runs(hidden: int = 256, seed: int = 0) -> list[History]:
+def full_runs(
+    hidden: int = 256, seed: int = 0, among: Sequence[History] | None = None
+) -> list[History]:
     """The committed runs of full length: the broken setting, the fix, and AdamW.
+
+    `among` are the committed runs where they have been read already.
 
     Raises: `HistoryError` where there are none.
     """
-    found = load_results(hidden=hidden, steps=FULL.steps, seed=seed)
+    if among is None:
+        among = load_results(hidden=hidden, steps=FULL.steps, seed=seed)
+    size = (hidden, FULL.steps, seed)
+    found = [h for h in among if (h.config.hidden, h.config.steps, h.config.seed) == size]
     by_arm = {history.config.arm: history for history in found}
     return [by_arm[arm] for arm in (BROKEN, FIX, RIVAL) if arm in by_arm]
 

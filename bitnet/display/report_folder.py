@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from bitnet.checks import ParameterError, first_line, folder
+from bitnet.files import check_way
 from bitnet.runs.history import HistoryError
 from bitnet.runs.plan import Plan
 
@@ -36,6 +37,10 @@ def claim_report(plan: Plan, report_dir: str | Path = "") -> Path:
         if _real(Path(inside)).is_relative_to(real):
             allowed = f"must be a folder of its own, and holds the {what}"
             raise ParameterError("report_dir", str(chosen), allowed)
+    try:
+        check_way(Path(plan.runs_dir), chosen)
+    except OSError as error:
+        raise ParameterError("report_dir", str(chosen), str(error)) from error
     with place_for(chosen) as partial:
         (partial / PAGE).write_bytes(bytes(_ROOM))
     return chosen

@@ -70,7 +70,7 @@ def _committed() -> dict[str, Any] | None:
             "verdict": judge(histories, registered.runs),
             "complete": int((found.found == "complete").sum()),
             "planned": len(found),
-            "data": player(full_runs()),
+            "data": player(full_runs(among=histories)),
             "final": _table(final_counts(histories), histories),
         }
     except HistoryError:

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from bitnet.decode import continue_prompts
 from bitnet.evaluation.repetition import repeated
 from bitnet.tokenizer import Vocabulary
+from bitnet.transformer import BitNetModel
 
-__all__ = ["continuations_table", "marked", "segments", "shown"]
+__all__ = ["continuations_table", "marked", "segments", "shown", "written_table"]
 
 _TABLE = '<table style="text-align:left;border-collapse:collapse;font-size:13px">'
 _PADDED = "text-align:left;padding:2px 10px 2px 0"
@@ -44,6 +48,24 @@ def continuations_table(
         for cells in list(zip(*columns.values(), strict=True))[:rows]
     )
     return f"{_TABLE}<tr>{_heads(tuple(columns))}</tr>{lines}</table>"
+
+
+def written_table(
+    models: Mapping[str, BitNetModel],
+    prompts: Tensor,
+    new_tokens: int,
+    vocabulary: Vocabulary,
+    **sampling: Any,
+) -> str:
+    """Prompts [B, S] beside what each model writes after them, as in `continuations_table`.
+
+    Greedily, but for the arguments of `continue_prompts` in `sampling`.
+    """
+    said = {
+        name: continue_prompts(model, prompts, new_tokens, **sampling).tolist()
+        for name, model in models.items()
+    }
+    return continuations_table(prompts.tolist(), said, vocabulary)
 
 
 def marked(ids: Sequence[int], vocabulary: Vocabulary) -> str:

@@ -9,7 +9,7 @@ from bitnet.hf.card import model_card
 from bitnet.hf.folder import write_model
 from bitnet.runs.folder import new_folder
 from bitnet.runs.trained import load
-from bitnet.terminal import say
+from bitnet.terminal import escaped, say
 
 __all__ = ["export"]
 
@@ -44,6 +44,7 @@ def export(
             problem = f"transformers {version} computes another model from it ({found.exported})"
             raise ExportError(f"{trained.history.folder}: {problem}; nothing was written")
         (folder / "README.md").write_text(model_card(trained, found, version), encoding="utf-8")
+    log = escaped(log)
     log(f"{out}: {trained.history.config.label()}, for transformers")
     log(f"its logits against ours: {found.exported}")
     log(f"ours, embeddings moved by one bit: {found.own}")

@@ -74,7 +74,7 @@ def find_notebook(name: object, beside: Path) -> Path | None:
 
     Raises: `ParameterError` where there is none.
     """
-    if name is None or name == "":
+    if name is None or (isinstance(name, str) and not name):
         return None
     if not isinstance(name, str) or not name.endswith(".ipynb"):
         allowed = "must be the name of an .ipynb file, or empty for none"

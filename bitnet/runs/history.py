@@ -108,10 +108,11 @@ class History:
         """Whether there is an evaluation at all; a run that fails in its first update has none."""
         return len(self.measures) > 0
 
-    @property
+    @cached_property
     def states(self) -> pd.Series:
         """The state (dead, collapsed, learning, diverse) at each evaluation."""
-        found = [state(row, dict(self.references)) for row in self.rows()]
+        references = dict(self.references)
+        found = [state(row, references) for row in self.rows()]
         return pd.Series(found, index=self.measures.index, dtype=str)
 
     def is_of(self, config: RunConfig) -> bool:
@@ -120,7 +121,8 @@ class History:
 
     def rows(self) -> list[dict[str, float]]:
         """The measures as one dictionary an evaluation."""
-        return self.measures.to_dict("records")
+        columns = {name: self.measures[name].tolist() for name in self.measures}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def at(self, step: int) -> dict[str, float] | None:
         """The measures after update `step`, or None where the run was not evaluated then."""
@@ -144,7 +146,7 @@ class History:
         `OtherRunError` where its name is another run's, `NewerFormatError` where a newer version
         made it, `UnreadableError` where a file that is there cannot be read.
         """
-        folder = Path(folder)
+        folder = checks.path("folder", folder)
         try:
             return cls._load(folder)
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:

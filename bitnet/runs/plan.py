@@ -109,6 +109,9 @@ def execute(
     runs folder is loaded, and one that was interrupted is resumed. One that diverges or runs out of
     memory does not stop the others. Raises: `ParameterError` for a corpus that is not the plan's.
     """
+    checks.instance("plan", plan, Plan)
+    if corpus is not None:
+        checks.instance("corpus", corpus, Corpus, "load_corpus")
     if corpus and corpus.name != plan.corpus:
         allowed = f"must be the plan's, {plan.corpus}; or give the plan this one"
         raise checks.ParameterError("corpus", corpus.name, allowed)

@@ -13,7 +13,7 @@ from bitnet.evaluation.weights import HEALTH
 from bitnet.records import Snapshot
 from bitnet.runs.schema import check_snapshot
 
-__all__ = ["HEALTH_COLUMNS", "MEASURE_COLUMNS", "TRACE_COLUMNS", "read_rows"]
+__all__ = ["HEALTH_COLUMNS", "MEASURE_COLUMNS", "TRACE_COLUMNS", "check_numbers", "read_rows"]
 
 TRACE_COLUMNS = ("Step", "Loss", "UniquePredictions", "LR", "WD")  # as in the brief's own files
 MEASURE_COLUMNS = ("step", "loss", "lr", "wd", *MEASURES)
@@ -38,20 +38,29 @@ def read_rows(
         measures, health, lines = measures[:rows], health[:rows], lines[:rows]
     if measures.step.tolist() != health.step.tolist() or len(lines) != len(measures):
         raise ValueError("its files are not of the same evaluations")
-    if len(measures) and any(measures[name].dtype.kind != "i" for name in _COUNTS):
-        raise ValueError(f"measures.csv: {' and '.join(_COUNTS)} must be whole numbers")
     return measures, health, [_snapshot(line, config.vocabulary) for line in lines]
+
+
+def check_numbers(name: str, table: pd.DataFrame, last_step: int) -> None:
+    """Refuse the evaluations of a run that are not numbers, or whose steps do not rise.
+
+    `name` is that of their file. Raises: `ValueError`.
+    """
+    if not len(table):
+        return
+    if any(dtype.kind not in "if" for dtype in table.dtypes) or table.step.dtype.kind != "i":
+        raise ValueError(f"{name} holds something else than numbers")
+    whole = [column for column in _COUNTS if column in table]
+    if any(table[column].dtype.kind != "i" for column in whole):
+        raise ValueError(f"{name}: {' and '.join(whole)} must be whole numbers")
+    steps = [0, *table.step.tolist(), last_step + 1]
+    if any(later <= step for step, later in pairwise(steps)):
+        raise ValueError(f"{name}: its steps must rise, from 1 to {last_step}")
 
 
 def _table(path: Path, columns: tuple[str, ...], last_step: int) -> pd.DataFrame:
     table = pd.read_csv(io.BytesIO(files.read_bytes(path)))[list(columns)]
-    if not len(table):
-        return table
-    if any(dtype.kind not in "if" for dtype in table.dtypes) or table.step.dtype.kind != "i":
-        raise ValueError(f"{path.name} holds something else than numbers")
-    steps = [0, *table.step.tolist(), last_step + 1]
-    if any(later <= step for step, later in pairwise(steps)):
-        raise ValueError(f"{path.name}: its steps must rise, from 1 to {last_step}")
+    check_numbers(path.name, table, last_step)
     return table
 
 

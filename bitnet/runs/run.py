@@ -35,7 +35,7 @@ from bitnet.runs.writer import HistoryWriter
 from bitnet.runtime.backend import Backend
 from bitnet.runtime.cpu import start_threads
 from bitnet.schedule import stage_boundary
-from bitnet.terminal import say
+from bitnet.terminal import escaped, say
 from bitnet.train import Trainer
 
 __all__ = ["Callback", "Log", "Stop", "other_threads", "run"]
@@ -75,6 +75,7 @@ def run(
     `ParameterError` for a corpus of another vocabulary and a tracker that cannot be used.
     """
     check_tracker(tracker)
+    log = escaped(log)
     if corpus.vocab_size != config.vocabulary:
         allowed = f"must be that of the corpus, {corpus.vocab_size}"
         raise ParameterError("vocabulary", config.vocabulary, allowed)

@@ -1,4 +1,4 @@
-"""What the files of runs and reports have to be, as JSON schemas: checked before they are used.
+"""What the files of runs, tables and reports have to be, as JSON schemas, checked before use.
 
 A checksum says that nothing has changed since it was made, not that it makes sense.
 """
@@ -9,9 +9,13 @@ import fastjsonschema
 
 from bitnet.config import LARGEST_VOCABULARY
 from bitnet.evaluation.measures import MEASURES
+from bitnet.evaluation.passages import GREEDY, HUMAN, MEASURED, NUCLEUS
 from bitnet.evaluation.weights import HEALTH
 
-__all__ = ["check_manifest", "check_rows", "check_snapshot", "check_verdict"]
+__all__ = [
+    "check_baselines", "check_environment", "check_facts", "check_manifest", "check_passages",
+    "check_rows", "check_runs", "check_snapshot", "check_verdict",
+]  # fmt: skip
 
 _TEXT = {"type": "string", "maxLength": 4096}
 _NAME = {"type": "string", "pattern": r"^[\w.+=-]{1,255}$"}
@@ -19,6 +23,8 @@ _SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _NUMBER = {"type": "number", "minimum": -1e300, "maximum": 1e300}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 2**53}
 _TOKEN = {"type": "integer", "minimum": 0, "maximum": LARGEST_VOCABULARY}
+_SHARE_OF_ONE = {"type": "number", "minimum": 0, "maximum": 1}
+_STATUS = {"enum": ["running", "complete", "stopped", "failed", "diverged"]}
 _ROWS = 10**5  # evaluations of a run: more than any plan asks for
 
 
@@ -54,16 +60,17 @@ _REFERENCES = _all(_NUMBER) | {
         "ln_vocabulary", "unigram_loss", "unique_tokens_ceiling", "unique_predictions_ceiling",
     ],
 }  # fmt: skip
+_VERSIONS = _all(_TEXT) | {"required": ["torch", "python"]}
 _MANIFEST = _object(
     {
         "format": _COUNT,
-        "status": {"enum": ["running", "complete", "stopped", "failed", "diverged"]},
+        "status": _STATUS,
         "config": {"type": "object", "required": ["arm"], "maxProperties": 100},
         "identity": _NAME,
         "corpus": _CORPUS,
         "device": _DEVICE,
         "references": _REFERENCES,
-        "versions": _all(_TEXT) | {"required": ["torch", "python"]},
+        "versions": _VERSIONS,
         "started": _TEXT,
     },
     {
@@ -93,6 +100,45 @@ _ROW = _object(
     {name: {"type": "number"} for name in ("loss", "lr", "wd", *MEASURES, *HEALTH)}
     | {"step": _COUNT, "snapshot": _SNAPSHOT}
 )
+# Of a table of runs: what several of them share, and a row a run. Their configurations are checked
+# by `RunConfig`, and what a row says of shared facts is a place among them.
+_FACTS = _object(
+    {
+        "corpus": _list(_CORPUS, 1000),
+        "device": _list(_DEVICE, 1000),
+        "versions": _list(_VERSIONS, 1000),
+        "references": _list(_REFERENCES, 1000),
+        "sha256": _object(
+            {"runs.csv": _SHA256, "evaluations.csv": _SHA256}, {"facts.json": _SHA256}
+        )
+        | {"additionalProperties": False},
+    }
+) | {"additionalProperties": False}
+_RUN = _object(
+    {
+        "run": _COUNT,
+        "identity": _NAME,
+        "status": _STATUS,
+        **dict.fromkeys(("started", "ended", "reason"), _TEXT),
+        **dict.fromkeys(("corpus", "device", "versions", "references"), _COUNT),
+    }
+)
+_PASSAGE = _object(
+    {
+        "run": _NAME,
+        "text": {"enum": [GREEDY, NUCLEUS, HUMAN]},
+        "measure": {"enum": list(MEASURED)},
+        **dict.fromkeys(("value", "low", "high"), _SHARE_OF_ONE),
+    }
+) | {"additionalProperties": False}
+_LOSSES = ("ln_vocabulary", "unigram_loss", "bigram_loss", "trigram_loss", "bytes_a_token")
+_BASELINES = _object(
+    {
+        "fingerprint": _TEXT,
+        **dict.fromkeys(("sequence_length", "probe_positions"), _COUNT),
+        **dict.fromkeys(_LOSSES, _NUMBER | {"minimum": 0}),
+    }
+)
 _LINES = _list(_TEXT, 1000)
 _BESIDE = _object({"answer": _TEXT, "alike": _LINES, "unlike": _LINES})
 _VERDICT = _object(
@@ -103,9 +149,15 @@ _VERDICT = _object(
     },
     {"recommended": _TEXT},
 )
+_ENVIRONMENT = _object({"device": _TEXT, "torch": _TEXT, "cuda": _TEXT, "warnings": _LINES})
 
 # Each returns what it is given, or raises a `ValueError`, one line that names the entry.
 check_manifest = fastjsonschema.compile(_MANIFEST)
 check_snapshot = fastjsonschema.compile(_SNAPSHOT)
 check_verdict = fastjsonschema.compile(_VERDICT)
 check_rows = fastjsonschema.compile(_list(_ROW, _ROWS))
+check_environment = fastjsonschema.compile(_ENVIRONMENT)
+check_facts = fastjsonschema.compile(_FACTS)
+check_runs = fastjsonschema.compile(_list(_RUN, 10**4))
+check_passages = fastjsonschema.compile(_list(_PASSAGE, 10**6))
+check_baselines = fastjsonschema.compile(_list(_BASELINES, 10**4))

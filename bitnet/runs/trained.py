@@ -46,11 +46,7 @@ class TrainedRun:
 
         Raises: `ParameterError` for an empty prompt and for values out of range.
         """
-        if not isinstance(prompt, str) or not prompt:
-            raise checks.ParameterError(
-                "prompt", prompt, "must be a text of at least one character"
-            )
-        ids = torch.tensor(self.vocabulary.encode([prompt]))
+        ids = torch.tensor(self.vocabulary.encode([checks.text("prompt", prompt)]))
         said = continue_prompts(
             self.model, ids, checks.integer("tokens", tokens, 1), temperature, 0, top_p, seed
         )

@@ -1,17 +1,19 @@
 """The weights of finished runs: as training left them, or in half the bytes for a repository."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
+from bitnet import checks
 from bitnet.checks import first_line
 from bitnet.files import LARGEST_TENSORS, read_bytes
 from bitnet.runs.history import History, HistoryError
-from bitnet.terminal import say
+from bitnet.terminal import escaped, say
 from bitnet.transformer import BitNetModel
 
 __all__ = ["MODEL", "keep_in_bfloat16", "load_model", "load_models"]
@@ -21,6 +23,7 @@ MODEL = "model.safetensors"
 # The name holds the beginning of the checksum.
 _SMALL = "weights-{}.safetensors"
 _DIGITS = 16
+_TYPES = (torch.float32, torch.bfloat16)
 
 
 def load_model(history: History) -> BitNetModel:
@@ -28,9 +31,11 @@ def load_model(history: History) -> BitNetModel:
 
     Raises: `HistoryError` where it is not finished, or its weights are missing or damaged.
     """
-    assert history.folder is not None
+    checks.instance("history", history, History, "History.load")
     if not history.complete:
         raise HistoryError(f"{history.folder}: {history.status}, so there is no trained model")
+    if history.folder is None:
+        raise HistoryError(f"{history.config.label()}: has no folder, and so no weights")
     remedy = "delete the run's folder to train it again"
     path, expected = _weights(history)
     try:
@@ -41,8 +46,8 @@ def load_model(history: History) -> BitNetModel:
         raise HistoryError(f"{path}: damaged, its checksum does not match; {remedy}")
     model = BitNetModel(history.config.model())
     try:
-        model.load_state_dict({name: tensor.float() for name, tensor in load(content).items()})
-    except (SafetensorError, RuntimeError) as error:
+        model.load_state_dict(_checked(load(content)))
+    except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         problem = f"not the weights of this run ({first_line(error)})"
         raise HistoryError(f"{path}: {problem}; {remedy}") from error
     return model
@@ -55,6 +60,8 @@ def load_models(
 
     Raises: `HistoryError` where none is finished, and as `load_model`.
     """
+    checks.instances("histories", histories, History, "History.load")
+    log = escaped(log)
     configs, models = [history.config for history in histories], {}
     for history in histories:
         name = history.config.label(configs)
@@ -78,6 +85,14 @@ def keep_in_bfloat16(history: History, folder: Path) -> Path:
     path = folder / _SMALL.format(hashlib.sha256(content).hexdigest()[:_DIGITS])
     path.write_bytes(content)
     return path
+
+
+def _checked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors in float32. Raises: `ValueError` for those that no training leaves."""
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _TYPES or not tensor.isfinite().all():
+            raise ValueError(f"{name} holds something else than finite numbers")
+    return {name: tensor.float() for name, tensor in tensors.items()}
 
 
 def _weights(history: History) -> tuple[Path, str]:

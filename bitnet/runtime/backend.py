@@ -98,7 +98,7 @@ def choose(device: str = "auto", precision: str = "auto", strict: bool = False) 
 
 
 def _device(device: str) -> torch.device:
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:(0|[1-9][0-9]*))?", str(device)):
         raise checks.ParameterError("device", device, "must be auto, cpu, cuda or cuda:N")

@@ -13,7 +13,7 @@ import torch
 from bitnet.checks import OneLineError, ParameterError, first_line
 from bitnet.config import RunConfig
 from bitnet.data import load_corpus
-from bitnet.files import check_folder, parse_json, write_text
+from bitnet.files import ForeignFileError, check_folder, parse_json, write_text
 from bitnet.records import Record
 from bitnet.runs.checkpoint import saved_steps
 from bitnet.runs.history import History, HistoryError, OtherRunError
@@ -203,7 +203,7 @@ def train_job(job: Job, report: Report) -> None:
         tracker=job.tracker,
     )  # fmt: skip
     if job.notebook and history.complete and not job.executed.exists():
-        execute_notebook(job.notebook, job.executed, job.parameters())
+        execute_notebook(job.notebook, job.executed, job.parameters(), job.runs_dir)
 
 
 def perform(job: Job, train: Train, report: Report) -> str:
@@ -221,6 +221,8 @@ def perform(job: Job, train: Train, report: Report) -> str:
     except OneLineError as error:
         return f"{type(error).__name__}: {error}"
     except Exception as error:
+        if isinstance(error, ForeignFileError):
+            return f"{type(error).__name__}: {error}"
         path = job.runs_dir / "errors" / f"{job.identity}.txt"
         check_folder(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from bitnet.checks import OneLineError, ParameterError, first_line
 from bitnet.extras import remedy
+from bitnet.files import check_way
 
 __all__ = ["NotebookError", "check_notebook", "execute_notebook"]
 
@@ -37,15 +38,21 @@ def check_notebook(path: Path) -> set[str]:
     return names
 
 
-def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
+def execute_notebook(
+    source: Path, target: Path, parameters: Mapping[str, Any], root: Path | None = None
+) -> None:
     """Execute `source` with those of `parameters` that it has; the result is `target`.
 
-    Raises: `NotebookError` where it did not run to its end; what there is of it is then kept as
-    TARGET.failed.ipynb.
+    Below `root`, by default the target's folder, no link is followed.
+
+    Raises: `OSError` for one; `NotebookError` where it did not run to its end; what there is of it
+    is then kept as TARGET.failed.ipynb.
     """
     papermill = _papermill()
     names = check_notebook(source)
     partial = target.with_suffix(".failed.ipynb")
+    for path in (target, partial):
+        check_way(root or target.parent, path)
     partial.parent.mkdir(parents=True, exist_ok=True)
     # The kernel of this environment, not of the user's folder.
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")

@@ -106,3 +106,11 @@ def test_the_best_baseline_that_a_run_beats(loss, best):
     known = {"ln_vocabulary": 8.3, "unigram_loss": 7.0, "bigram_loss": 5.1, "trigram_loss": 4.6}
     found = history("l2-0.0", last={"val_loss": loss})
     assert beaten(replace(found, references={**found.references, **known})) == best
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", '[{"fingerprint": "f"}]', "[", "[" * 99])
+def test_a_file_that_is_none_of_baselines_is_refused_in_one_line(tmp_path, monkeypatch, text):
+    (tmp_path / "baselines.json").write_text(text)
+    monkeypatch.setattr(module, "FILE", tmp_path / "baselines.json")
+    with pytest.raises(HistoryError, match=r"baselines\.json: not the committed baselines"):
+        read_against(history("l2-0.0"))

@@ -1,10 +1,12 @@
 """The cure's goals and tables, on made-up runs whose answers are known."""
 
+import os
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from bitnet import HistoryError
 from bitnet.analysis.cure import (
     TABLE,
     add_passages,
@@ -161,3 +163,27 @@ def test_no_ladder_outside_a_checkout(monkeypatch, tmp_path):
     monkeypatch.setattr("bitnet.analysis.cure.TABLE", tmp_path / "table")
     assert ladder_runs() == []
     assert in_words([], passages_of(tmp_path)) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("0.15", "1.5", "value must be smaller than or equal to 1"),
+        ("0.15", "", "a value is missing, or there twice"),
+        ("0.15", "much", "value must be number"),
+        ("greedy", "greedily", "text must be one of"),
+        ("loops", "seq_rep_4", "there twice"),
+        ("value", "values", "not in index"),
+        ("a-run,", "../a-run,", "run must match pattern"),
+    ],
+)
+def test_a_table_of_passages_that_makes_no_sense_is_refused_in_one_line(tmp_path, old, new, why):
+    rows = trained("recommended")[1].assign(run="a-run")
+    path = tmp_path / "passages.csv"
+    path.write_text(rows.to_csv(index=False).replace(old, new, 1))
+    with pytest.raises(HistoryError, match=f"passages.csv: no table of passages .*{why}"):
+        passages_of(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(HistoryError, match="not a regular file"):
+        passages_of(tmp_path)

@@ -147,3 +147,10 @@ def test_the_evidence_names_the_pairs_of_seeds():
         "adamw-0.0, seed 0, order 0: down at 0 of 22 evaluations; "
         "adamw-0.0, seed 1, order 1: down at 0 of 22 evaluations"
     )
+
+
+def test_one_coupled_arm_is_enough_to_look_at_stage_1():
+    found = answers(study()[:1])
+    assert found["coupled decay kills the network in Stage 1"] == "yes"
+    assert found["coupled decay is dead or collapsed at the switch"] == "yes"
+    assert found["l2-0.0, the fix, comes back after the switch"] == "not known"

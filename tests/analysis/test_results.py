@@ -7,10 +7,18 @@ from pathlib import Path
 import pytest
 
 from bitnet import HistoryError, RunConfig, load_corpus
-from bitnet.analysis.results import RESULTS, collect, load_plan, load_results, survey
+from bitnet.analysis.results import (
+    RESULTS,
+    collect,
+    load_plan,
+    load_results,
+    survey,
+    with_weights,
+)
 from bitnet.checks import ParameterError
 from bitnet.records import Record
 from bitnet.runs.grid import Grid
+from bitnet.runs.weights import load_model
 from bitnet.runs.writer import HistoryWriter
 from tests.support.runs import record, writer_in
 
@@ -176,3 +184,13 @@ def test_a_folder_without_a_run_of_the_plan_is_one_line(tmp_path):
         survey(PLAN, tmp_path)
     with pytest.raises(ParameterError, match="cannot be read"):
         load_plan(tmp_path / "plan.yaml")
+
+
+def test_the_runs_with_weights_are_of_one_text_and_vocabulary():
+    """So that one prompt is the same tokens for all of them."""
+    kept = with_weights()
+    assert {history.config.arm for history in kept} == {
+        "l2-0.05", "l2-0.0", "adamw-0.0", "recommended"
+    }  # fmt: skip
+    assert len({history.vocabulary.decode(range(4096)) for history in kept}) == 1
+    assert all(load_model(history) for history in kept)

@@ -1,6 +1,8 @@
 """The file to send back: what it holds, how it is written, and what is refused in reading."""
 
+import errno
 import json
+import os
 import zipfile
 
 import pytest
@@ -10,6 +12,8 @@ from bitnet.__main__ import main
 from bitnet.display import bundle
 from bitnet.display.bundle import LIMIT, judged, pack, read_bundle, reserve
 from bitnet.scales import full_length
+from tests.support.exports import pack_and_pause
+from tests.support.processes import start
 
 ENVIRONMENT = {"device": "a card", "torch": "2.13", "cuda": "12.8", "warnings": ["it is hot"]}
 
@@ -123,7 +127,7 @@ def edits_a_trace(members):
         (lambda members: members.pop("environment.json"), "environment.json"),
         (lambda members: members.pop("verdict.json"), "verdict.json"),
         (says("verdict.json", "answer", "works"), "its verdict is not that of its runs"),
-        (lambda m: m.update({"environment.json": b"{}"}), "it does not say cuda, device, torch"),
+        (lambda m: m.update({"environment.json": b"{}"}), "environment.json must contain"),
         (lambda members: members.update({"environment.json": b"3"}), "not a whole file"),
         (edits_a_trace, "measures.csv does not match its checksum"),
     ],
@@ -152,3 +156,63 @@ def test_a_damaged_file_and_one_of_another_kind_are_refused(packed, tmp_path):
         other.write_bytes(bad)
         with pytest.raises(HistoryError, match="not a whole file"):
             read_bundle(other)
+
+
+def test_killed_before_it_has_its_name_the_same_command_writes_it(tmp_path, monkeypatch):
+    path = tmp_path / "gpu.zip"
+    process, connection = start(pack_and_pause, path, b"half")
+    connection.recv()
+    process.kill()
+    process.join()
+    assert path.read_bytes() == b""
+    reserve(path)
+    monkeypatch.setattr(bundle, "_packed", lambda *_: b"whole")
+    pack(path, [], [], ENVIRONMENT)
+    assert path.read_bytes() == b"whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["gpu.zip"]
+
+
+def test_a_file_that_another_process_has_filled_is_not_written_over(tmp_path, monkeypatch):
+    path = tmp_path / "gpu.zip"
+    reserve(path)
+    reserve(path)
+    path.write_bytes(b"finished")
+    monkeypatch.setattr(bundle, "_packed", lambda *_: b"mine")
+    with pytest.raises(HistoryError, match="another process has filled it"):
+        pack(path, [], [], ENVIRONMENT)
+    assert path.read_bytes() == b"finished"
+
+
+@pytest.mark.parametrize("where", ["pathlib.Path.write_bytes", "tempfile.mkdtemp"])
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_done(
+    tiny_runs, tmp_path, monkeypatch, where
+):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "gpu.zip"
+    reserve(path)
+    if where == "pathlib.Path.write_bytes":
+        monkeypatch.setattr(bundle, "_packed", lambda *_: b"whole")
+    monkeypatch.setattr(where, full)
+    with pytest.raises(HistoryError, match=r"No space left on device\); make room") as error:
+        pack(path, [tiny_runs["l2-0.0", 0]], [], ENVIRONMENT)
+    assert "\n" not in str(error.value)
+    assert path.read_bytes() == b""
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_the_words_are_those_of_its_runs_and_not_of_the_file(packed, tmp_path):
+    def lies(members):
+        facts = json.loads(members["verdict.json"])
+        lie = {"in_words": "it works", "reason": "all is well", "prompt_probe": "healthy"}
+        members["verdict.json"] = json.dumps(facts | lie).encode()
+
+    assert read_bundle(changed(packed, tmp_path, lies)).facts == read_bundle(packed).facts
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero", tmp_path):
+        with pytest.raises(HistoryError, match="not a regular file"):
+            read_bundle(path)

@@ -116,3 +116,17 @@ def test_four_processes_at_one_report_end_with_four_reports(tmp_path):
         process.join()
     found = [path / VERDICT for path in tmp_path.glob("report*")]
     assert sorted(path.read_text() for path in found) == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("linked", ["reports", "reports/named", "reports/plan"])
+def test_a_link_in_the_runs_folder_is_not_followed(plan, tmp_path, linked):
+    """Whoever sends a runs folder could have a report written over something else."""
+    runs, victim = tmp_path / "runs", tmp_path / "victim"
+    victim.mkdir()
+    link = runs / linked.replace("plan", plan.name)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(victim)
+    chosen = "" if linked == "reports/plan" else runs / "reports" / "named"
+    with pytest.raises(ParameterError, match=r"report_dir = .* is a symbolic link"):
+        claim_report(plan, chosen)
+    assert list(victim.iterdir()) == []

@@ -4,9 +4,19 @@ import re
 from html import unescape
 
 import pytest
+import torch
 
-from bitnet.display.tables import continuations_table, marked, segments, shown
+from bitnet.config import BitNetConfig
+from bitnet.decode import continue_prompts
+from bitnet.display.tables import (
+    continuations_table,
+    marked,
+    segments,
+    shown,
+    written_table,
+)
 from bitnet.tokenizer import gpt2
+from bitnet.transformer import BitNetModel
 
 decode, encode = gpt2().decode, gpt2().encode
 
@@ -117,3 +127,13 @@ def test_a_character_of_several_tokens_is_not_torn_at_a_mark():
     for cut in range(8, len(ids) + 1):
         html = marked([*ids[:cut], *ids[:cut]], gpt2())
         assert unescape(re.sub(r"<[^>]*>", "", html)) == decode([*ids[:cut], *ids[:cut]])
+
+
+def test_what_models_write_is_what_is_decoded():
+    torch.manual_seed(0)
+    model = BitNetModel(BitNetConfig(hidden_size=16, num_heads=2, vocab_size=50257))
+    given, sampling = torch.tensor([PLAIN[:4]]), {"temperature": 1.0, "seed": 3}
+    said = continue_prompts(model, given, 6, **sampling).tolist()
+    expected = continuations_table(given.tolist(), {"<b>": said}, gpt2())
+    assert written_table({"<b>": model}, given, 6, gpt2(), **sampling) == expected
+    assert written_table({"<b>": model}, given, 6, gpt2()) != expected

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 from bitnet.runs.checkpoint import latest
 from bitnet.runs.history import seal
@@ -14,6 +14,7 @@ from bitnet.runs.state import check_state
 from tests.support.equality import same
 from tests.support.mutations import as_json, changed, fuzz, mutated, one_line, sha256
 from tests.support.runs import CPU, TRAINED
+from tests.support.tensors import forms, other_tensors, with_header
 
 SHORT = replace(TRAINED, hidden=8, steps=8)
 
@@ -78,27 +79,50 @@ def test_a_damaged_checkpoint_is_read_right_or_passed_over(cut, folder):
     assert fuzz("a checkpoint", case)["passed over"] > 1 / 2
 
 
-def test_a_changed_checkpoint_that_is_resealed_is_taken_or_passed_over(cut, folder):
+def test_a_changed_checkpoint_that_is_resealed_is_one_of_this_run_or_passed_over(cut, folder):
     facts_name, tensors_name = cut[1]
-    facts, tensors = json.loads((cut[0] / facts_name).read_text()), cut[0] / tensors_name
+    facts = json.loads((cut[0] / facts_name).read_text())
+    content_before = (cut[0] / tensors_name).read_bytes()
+    whole = load(content_before)
+    steps = [row["step"] for row in facts["rows"]]
 
     def case(draw):
-        whole, content, kind = tensors.read_bytes(), tensors.read_bytes(), "rows"
-        known = facts
-        if draw.random() < 0.4:
-            size = 8 + int.from_bytes(whole[:8], "little")
-            text = as_json(changed(json.loads(whole[8:size]), draw))
-            kind, content = "header", len(text).to_bytes(8, "little") + text + whole[size:]
-        elif draw.random() < 0.3:
-            kind, content = mutated(whole, b"", draw)
+        content, known, step = content_before, facts, facts["step"]
+        what = draw.random()
+        if what < 0.25:
+            kind, content = "header", with_header(content, draw)
+        elif what < 0.5:
+            kind, tensors = other_tensors(whole, draw)
+            content = save(tensors)
+        elif what < 0.6:
+            kind, content = mutated(content, b"", draw)
+        elif what < 0.75:  # with names that agree
+            step = draw.choice([0, 1, 2, 4, 5, 7, 8, 9, 10**8])
+            kind, known = f"step {step}", facts | {"step": step}
         else:
-            known = changed(facts, draw)
+            kind, known = "rows", changed(facts, draw)
         if isinstance(known, dict):
-            known = known | ({"tensors": sha256(content)} if known is facts else {})
+            known = known | ({} if kind == "rows" else {"tensors": sha256(content)})
             known |= {"sha256": seal(known)}
-        (folder / tensors_name).write_bytes(content)
-        (folder / facts_name).write_bytes(as_json(known))
-        return kind, lambda: "taken" if taken(folder) else "passed over"
+        for old in folder.glob("checkpoint-*"):
+            old.unlink()
+        (folder / f"checkpoint-{step:09d}.safetensors").write_bytes(content)
+        (folder / f"checkpoint-{step:09d}.json").write_bytes(as_json(known))
+
+        def act():
+            if not (found := taken(folder)):
+                return "passed over"
+            assert found.step == facts["step"]
+            assert [row["step"] for row in found.rows] == steps
+            assert forms(found.tensors) == forms(whole)
+            for name, tensor in found.tensors.items():
+                assert tensor.isfinite().all()
+                assert tensor.abs().max() <= 1 or not name.startswith("health.")
+                assert tensor.min() >= 0 or not name.endswith(".exp_avg_sq")
+                assert tensor == facts["step"] if name.endswith(".step") else True
+            return "taken"
+
+        return kind, act
 
     assert set(fuzz("a checkpoint, resealed", case)) == {"taken", "passed over"}
 

@@ -1,19 +1,29 @@
 """Every file of a run folder, damaged: read right or refused in one line, never a wrong result."""
 
+import hashlib
 import json
 
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load, save
 
 from bitnet import History, judge
-from bitnet.analysis.assessment import assess
 from bitnet.analysis.counts import final_counts
-from bitnet.commands.runs import _cells
+from bitnet.commands.runs import cells
 from bitnet.runs.history import seal
 from bitnet.runs.trained import TrainedRun
 from bitnet.runs.weights import load_model
-from tests.support.mutations import MEANING, as_json, changed, fuzz, mutated, sha256
+from tests.support.mutations import (
+    MEANING,
+    as_json,
+    changed,
+    fuzz,
+    mutated,
+    sha256,
+)
 from tests.support.runs import reseal
+from tests.support.tensors import forms, other_tensors, with_header
 
 TABLES = ("trace.csv", "measures.csv", "health.csv", "snapshots.jsonl", "merges.txt")
 WEIGHT_FILE = "model.safetensors"
@@ -40,12 +50,19 @@ def folder(contents, tmp_path, monkeypatch):
     assert {path.name for path in here.iterdir()} == set(found)
 
 
-def put(folder, found, name, content):
-    """The run as it was, but for the content of one file."""
-    for other, whole in found.items():
-        if (folder / other).read_bytes() != whole:
-            (folder / other).write_bytes(whole)
-    (folder / name).write_bytes(content)
+@pytest.fixture
+def put(contents, folder):
+    """A function that makes the run what it was, but for the content of one file."""
+    damaged = set()
+
+    def put(name, content):
+        for other in (*damaged, "manifest.json"):
+            (folder / other).write_bytes(contents[1][other])
+        damaged.clear()
+        damaged.add(name)
+        (folder / name).write_bytes(content)
+
+    return put
 
 
 def used(folder, beside=()):
@@ -55,21 +72,20 @@ def used(folder, beside=()):
     if history.evaluated:
         final_counts([history])
         history.snapshot_at()
-    assess(history)
-    judge([history])
     judge([history, *beside])
-    assert all(isinstance(cell, str) for cell in _cells(folder))
+    assert all(isinstance(cell, str) for cell in cells(history))
     assert history.vocabulary.size == history.config.vocabulary
     return "used"
 
 
-def test_a_damaged_file_is_read_right_or_refused(folder, contents, tiny_runs):
+def test_a_damaged_file_is_read_right_or_refused(folder, put, contents, tiny_runs):
     expected, found = tiny_runs["l2-0.0", 0], contents[1]
+    whole = hashlib.sha256(save(load_model(expected).state_dict())).digest()
 
     def case(draw):
         name = draw.choice(list(found))
         kind, content = mutated(found[name], found[draw.choice(list(found))], draw)
-        put(folder, found, name, content)
+        put(name, content)
 
         def act():
             history = History.load(folder)
@@ -78,8 +94,8 @@ def test_a_damaged_file_is_read_right_or_refused(folder, contents, tiny_runs):
             assert history.manifest == expected.manifest
             assert history.snapshots == expected.snapshots
             assert history.vocabulary.to_text().encode() == found["merges.txt"]
-            model, whole = load_model(history), load_model(expected)
-            assert str(model.state_dict()) == str(whole.state_dict())
+            weights = save(load_model(history).state_dict())
+            assert hashlib.sha256(weights).digest() == whole
             return "read"
 
         return f"{name}, {kind}", act
@@ -87,7 +103,7 @@ def test_a_damaged_file_is_read_right_or_refused(folder, contents, tiny_runs):
     assert fuzz("a run's files", case)["refused"] > 1 / 2
 
 
-def test_a_damaged_table_that_is_resealed_is_used_or_refused(folder, contents, tiny_runs):
+def test_a_damaged_table_that_is_resealed_is_used_or_refused(folder, put, contents, tiny_runs):
     found = contents[1]
 
     def case(draw):
@@ -100,14 +116,14 @@ def test_a_damaged_table_that_is_resealed_is_used_or_refused(folder, contents, t
         else:
             kinds = dict.fromkeys(["cell"], MEANING["cell"]) if draw.random() < 0.5 else MEANING
             kind, content = mutated(found[name], found["trace.csv"], draw, kinds)
-        put(folder, found, name, content)
+        put(name, content)
         reseal(folder)
         return f"{name}, {kind}", lambda: used(folder, [tiny_runs["l2-0.05", 0]])
 
     assert set(fuzz("its tables, resealed", case)) == {"used", "refused"}
 
 
-def test_a_changed_manifest_that_is_resealed_is_used_or_refused(folder, contents, tiny_runs):
+def test_a_changed_manifest_that_is_resealed_is_used_or_refused(folder, put, contents, tiny_runs):
     found = contents[1]
     whole = json.loads(found["manifest.json"])
 
@@ -115,7 +131,7 @@ def test_a_changed_manifest_that_is_resealed_is_used_or_refused(folder, contents
         manifest = changed(whole, draw)
         if isinstance(manifest, dict):
             manifest |= {"sha256": seal(manifest)}
-        put(folder, found, "manifest.json", as_json(manifest))
+        put("manifest.json", as_json(manifest))
         pairs = manifest.items() if isinstance(manifest, dict) else []
         told = {k: v for k, v in pairs if k != "sha256" and whole.get(k, "absent") != v}
         return f"manifest {str(told)[:150]}", lambda: used(folder, [tiny_runs["l2-0.05", 0]])
@@ -123,26 +139,35 @@ def test_a_changed_manifest_that_is_resealed_is_used_or_refused(folder, contents
     assert set(fuzz("its manifest, resealed", case)) == {"used", "refused"}
 
 
-def test_damaged_weights_that_are_resealed_write_something_or_are_refused(folder, contents):
+def test_damaged_weights_that_are_resealed_are_read_right_or_refused(folder, put, contents):
     found = contents[1]
+    whole = load(found[WEIGHT_FILE])
 
     def case(draw):
-        size = 8 + int.from_bytes(found[WEIGHT_FILE][:8], "little")
-        header, rest = found[WEIGHT_FILE][:size], found[WEIGHT_FILE][size:]
-        if draw.random() < 0.5:
-            text = as_json(changed(json.loads(header[8:]), draw))
-            kind, content = "header", len(text).to_bytes(8, "little") + text + rest
+        draws = draw.random()
+        if draws < 0.4:
+            kind, content = "header", with_header(found[WEIGHT_FILE], draw)
+        elif draws < 0.7:
+            kind, changed_tensors = other_tensors(whole, draw)
+            content = save(changed_tensors)
         else:
             kind, content = mutated(found[WEIGHT_FILE], found["trace.csv"], draw)
-        put(folder, found, WEIGHT_FILE, content)
+        put(WEIGHT_FILE, content)
         reseal(folder, model_sha256=sha256(content))
 
         def act():
             history = History.load(folder)
-            trained = TrainedRun(history, load_model(history), history.vocabulary)
-            assert isinstance(trained.generate("the", 3), str)
+            model = load_model(history)
+            said = load(content)  # by the library alone
+            assert {n: (t.shape, t.dtype) for n, t in said.items()} == forms(whole)
+            for name, tensor in model.state_dict().items():
+                assert torch.equal(tensor, said[name])
+                assert tensor.isfinite().all()
+            assert isinstance(TrainedRun(history, model, history.vocabulary).generate("a", 2), str)
             return "used"
 
         return kind, act
 
-    assert fuzz("its weights, resealed", case)["refused"] > 1 / 3
+    ends = fuzz("its weights, resealed", case)
+    assert ends["refused"] > 1 / 3
+    assert ends["used"] > 0

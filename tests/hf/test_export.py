@@ -1,8 +1,11 @@
 """The export of a run: whole or not at all, and what is refused in one line."""
 
 import errno
+import os
 import shutil
+import signal
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +15,8 @@ from bitnet import HistoryError, ParameterError
 from bitnet.hf import export as module
 from bitnet.hf import layout
 from bitnet.hf.agreement import ExportError
+from tests.support.exports import MOMENTS, WITHOUT, export_and_pause
+from tests.support.processes import start
 from tests.support.runs import write as write_run
 
 pytestmark = pytest.mark.long("transformers")
@@ -110,3 +115,69 @@ def test_an_export_that_is_another_model_is_not_left(folder, tmp_path, monkeypat
 
     monkeypatch.setattr(layout, "ternary", wrong)
     refused(folder, tmp_path / "out", ExportError, "computes another model")
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """An export that does not ask transformers, which takes seconds."""
+    for name, stand_in in WITHOUT.items():
+        monkeypatch.setattr(module, name, stand_in)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_moment_it_leaves_no_export_and_the_next_one_none_of_its_files(
+    folder, tmp_path, without, moment
+):
+    process, connection = start(export_and_pause, folder, tmp_path / "out", moment)
+    connection.recv()
+    process.kill()
+    process.join()
+    assert not (tmp_path / "out").exists()
+    assert len(list(tmp_path.iterdir())) == 1  # half written, under another name
+    bitnet.export(folder, tmp_path / "out", log=lambda line: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert {"README.md", "model.safetensors"} <= {path.name for path in tmp_path.glob("out/*")}
+    assert not (tmp_path / "out" / ".lock").exists()
+
+
+def test_what_another_process_is_at_is_left_to_it(folder, tmp_path, without):
+    process, connection = start(export_and_pause, folder, tmp_path / "out", "card")
+    connection.recv()
+    bitnet.export(folder, tmp_path / "out", log=lambda line: None)
+    assert len(list(tmp_path.iterdir())) == 2
+    whole = (tmp_path / "out" / "model.safetensors").read_bytes()
+    connection.send("go on")
+    process.join()
+    assert process.exitcode == 1  # the name is taken
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == whole
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing_half_done(folder, tmp_path, without, number):
+    process, connection = start(export_and_pause, folder, tmp_path / "out", "card")
+    connection.recv()
+    os.kill(process.pid, number)
+    process.join()
+    assert not (tmp_path / "out").exists()
+    if number == signal.SIGINT:  # SIGTERM is Ctrl-C in the command alone
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writing", ["write_text", "write_bytes"])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_disk_that_is_full_at_any_file_is_one_line(
+    folder, tmp_path, without, monkeypatch, writing, at
+):
+    whole, calls = getattr(Path, writing), iter(range(1, 99))
+
+    def write(path, *arguments, **named):
+        if next(calls) == (at if writing == "write_text" else 1):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(path, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, writing, write)
+        refused(folder, tmp_path / "out", ParameterError, "^out = .*No space left on device")
+    bitnet.export(folder, tmp_path / "out", log=lambda line: None)
+    assert (tmp_path / "out" / "README.md").exists()

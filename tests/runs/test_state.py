@@ -70,3 +70,30 @@ def test_a_checkpoint_of_another_run_is_passed_over(cut, tmp_path):
     lines = []
     assert latest(other, lines.append) is None
     assert f"it is of {cut.name}" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "why"),
+    [
+        ("model.lm_head.weight", lambda t: t.double(), "another shape or type"),
+        ("model.lm_head.weight", lambda t: t * torch.nan, "holds what no run has"),
+        ("optimizer.0.exp_avg", lambda t: t / 0, "holds what no run has"),
+        ("optimizer.0.exp_avg_sq", lambda t: t - 1, "holds what no run has"),
+        ("optimizer.3.step", lambda t: t + 1, "holds what no run has"),
+        ("health.0.blocks.0.feedforward.down", lambda t: t + 3, "holds what no run has"),
+    ],
+)
+def test_its_values_have_to_be_those_that_a_run_may_have(cut, name, change, why):
+    found = latest(cut)
+    tensors = found.tensors | {name: change(found.tensors[name])}
+    with pytest.raises(ValueError, match=f"{name}.*{why}"):
+        check_state(SHORT, replace(found, tensors=tensors))
+
+
+def test_its_rows_are_those_of_the_evaluations_up_to_its_step(cut):
+    found = latest(cut)
+    with pytest.raises(ValueError, match="its rows are not of the evaluations"):
+        check_state(SHORT, replace(found, rows=found.rows[:-1]))
+    for step in (0, SHORT.steps + 1):
+        with pytest.raises(ValueError, match=f"step {step} is none of its 20"):
+            check_state(SHORT, replace(found, step=step))

@@ -1,11 +1,14 @@
 """Many runs as one table: what was written is read back, and damage is named."""
 
+import hashlib
+import json
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from bitnet import History, HistoryError
+from bitnet.runs.history import seal
 from bitnet.runs.table import read_table, write_table
 from tests.support.runs import REFERENCES, WRITTEN, record, writer_in
 
@@ -59,6 +62,57 @@ def test_a_damaged_table_is_named(histories, tmp_path, name):
     (folder / name).write_text((folder / name).read_text()[:-9])
     with pytest.raises(HistoryError, match=r"table: not a readable table of runs \("):
         read_table(folder)
+
+
+def reseal(folder, name, change):
+    """Change the text of a file as a stranger could: every checksum is right."""
+    (folder / name).write_text(change((folder / name).read_text()))
+    facts = json.loads((folder / "facts.json").read_text())
+    sums = facts["sha256"] | {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in ("runs.csv", "evaluations.csv")
+    }
+    facts["sha256"] = sums | {"facts.json": seal(facts)}
+    (folder / "facts.json").write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "why"),
+    [
+        ("facts.json", '"tokens": 12345', '"tokens": -1', "tokens must be bigger"),
+        ("facts.json", '"unigram_loss"', '"bigram_loss"', "references.0. must contain"),
+        ("facts.json", '"precision": "float32"', '"precision": 7', "precision must be string"),
+        ("facts.json", '"versions": [', '"more": [', "facts.json must contain"),
+        ("runs.csv", ",complete,", ",finished,", "status must be one of"),
+        ("runs.csv", "\n1,", "\n7,", "must be numbered from 0"),
+        ("runs.csv", "32,8,1,wiki", "32,8,1e99,wiki", "seed = "),
+        ("runs.csv", "l2-0.0,32,8,0", "adamw-0.0,32,8,0", "is of adamw-0.0-h32-t8-s0"),
+        ("runs.csv", ",1,wikipedia", ",0,wikipedia", "is of l2-0.0-h32-t8-s0"),
+        ("runs.csv", ",0,0,0,0,l2", ",0,0,0,9,l2", "no references of number 9"),
+        ("runs.csv", ",0,0,0,0,l2", ",0,0,-1,0,l2", "versions must be bigger"),
+        ("evaluations.csv", "\n1,4,", "\n2,4,", "has a run that is not in runs.csv"),
+        ("evaluations.csv", "\n1,4,", "\n1,9,", "its steps must rise, from 1 to 8"),
+        ("evaluations.csv", "\n1,4,7", "\n1,4,x", "something else than numbers"),
+        ("evaluations.csv", ",3,60,", ",3,60.5,", "must be whole numbers"),
+        ("evaluations.csv", "val_loss", "loss_val", "not in index"),
+    ],
+)
+def test_a_table_that_makes_no_sense_is_refused_in_one_line(
+    histories, tmp_path, name, old, new, why
+):
+    folder = tmp_path / "table"
+    write_table(histories, folder)
+    assert old in (folder / name).read_text()
+    reseal(folder, name, lambda text: text.replace(old, new, 1))
+    with pytest.raises(HistoryError, match=why) as error:
+        read_table(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_text_with_a_number_for_its_name_keeps_it(histories, tmp_path):
+    named = replace(histories[0], config=replace(histories[0].config, corpus="007"))
+    write_table([named], tmp_path / "table")
+    assert read_table(tmp_path / "table")[0].config.corpus == "007"
 
 
 def test_a_missing_table_is_named(tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save, save_file
 
 import bitnet
 from bitnet import HistoryError
@@ -16,6 +16,7 @@ from bitnet.runs.grid import Grid
 from bitnet.runs.history import History
 from bitnet.runs.weights import keep_in_bfloat16, load_model, load_models
 from bitnet.scales import MINIATURE
+from tests.support.runs import reseal
 
 
 @pytest.fixture
@@ -118,3 +119,16 @@ def test_models_have_the_labels_of_their_runs_and_the_unfinished_are_left_out(ti
     assert list(load_models([zero])) == ["l2-0.0"]
     with pytest.raises(HistoryError, match="no run is complete"):
         load_models([diverged], lines.append)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: t.double(), lambda t: t.int(), lambda t: t * torch.nan]
+)
+def test_weights_that_are_sealed_and_no_numbers_of_a_model_are_refused(tiny_runs, tmp_path, change):
+    folder = shutil.copytree(tiny_runs["l2-0.0", 0].folder, tmp_path / "run")
+    tensors = load_file(folder / "model.safetensors")
+    content = save(tensors | {"lm_head.weight": change(tensors["lm_head.weight"])})
+    (folder / "model.safetensors").write_bytes(content)
+    reseal(folder, model_sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(HistoryError, match=r"lm_head\.weight holds something else than finite"):
+        load_model(History.load(folder))

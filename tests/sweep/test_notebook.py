@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from bitnet import ParameterError
+from bitnet.files import ForeignFileError
 from bitnet.sweep.notebook import REQUIRED, NotebookError, check_notebook, execute_notebook
 
 
@@ -65,3 +66,15 @@ def test_papermill_that_is_missing_is_named_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "papermill", None)
     with pytest.raises(ParameterError, match=r"needs papermill; .*bitnet-collapse\[notebooks\]"):
         check_notebook(tmp_path / "a.ipynb")
+
+
+@pytest.mark.parametrize("linked", ["notebooks", "notebooks/a", "notebooks/a/run.failed.ipynb"])
+def test_nothing_is_written_through_a_link_in_the_runs_folder(tmp_path, linked):
+    victim, runs = tmp_path / "victim", tmp_path / "runs"
+    victim.mkdir()
+    (runs / linked).parent.mkdir(parents=True)
+    (runs / linked).symlink_to(victim)
+    target = runs / "notebooks" / "a" / "run.ipynb"
+    with pytest.raises(ForeignFileError, match=f"{linked} is a symbolic link"):
+        execute_notebook(write(tmp_path / "a.ipynb"), target, {}, runs)
+    assert list(victim.iterdir()) == []
