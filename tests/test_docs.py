@@ -65,7 +65,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GENERATED = re.compile(r"^<!-- [^>]* -->\n.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
 # What is there only after a command, and the brief's own scripts.
 MADE = re.compile(
-    r"runs(/.*)?|out\.ipynb|\.venv|.*\.safetensors|NAME\..*|(test_model|train)_\w+\.py"
+    r"(runs|build/site)(/.*)?|out\.ipynb|\.venv|.*\.safetensors|NAME\..*|(test_model|train)_\w+\.py"
 )
 
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
