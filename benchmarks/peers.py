@@ -21,7 +21,7 @@ from bitnet import Corpus
 from bitnet.hf.layout import configuration, tensors
 from bitnet.train import initial_model
 
-__all__ = ["DIFFERENCES", "LEFT_OUT", "OURS", "PACKAGES", "PEERS", "llama"]
+__all__ = ["LEFT_OUT", "OURS", "PACKAGES", "PEERS", "llama"]
 
 OURS = "this trainer"
 Swap = Callable[[nn.Module], nn.Module]  # a `NormedLinear` -> the linear of a package
@@ -145,17 +145,4 @@ PEERS: dict[str, OnCorpus] = {
     "onebitllms": partial(llama_stepper, of_onebitllms, True),
     "GPT, full precision": partial(gpt_stepper, False),
     "GPT, compiled": partial(gpt_stepper, True),
-}
-
-# What is not the same as in the trainer, besides who wrote it.
-DIFFERENCES = {
-    "transformers": "a scale and a norm for each of q, k, v, gate and up, which the trainer fuses; "
-    "its quantizers are compiled at the first update; stock Adam",
-    "transformers, fused Adam": "as above, with torch's fused Adam",
-    "torchao": "as transformers, but nothing is compiled; its products are of 8-bit whole numbers, "
-    "and its forward alone",
-    "bitlinear": "as transformers, but nothing is compiled; levels to 128, fused Adam",
-    "onebitllms": "as transformers; its kernels need CUDA",
-    "GPT, full precision": "no ternary weights, LayerNorm, learned positions, a GELU of 4 H",
-    "GPT, compiled": "as above, by torch.compile: its first update includes the compiling",
 }

@@ -23,7 +23,9 @@ from bitnet import BitNetModel, RunConfig
 from bitnet.schedule import evaluation_steps
 
 ROOT = Path(__file__).parents[2]
-PUBLISHED = [json.loads(path.read_text()) for path in sorted((ROOT / "results").glob("bench-[0-9]*"))]
+PUBLISHED = [
+    json.loads(path.read_text()) for path in sorted((ROOT / "results").glob("bench-[0-9]*"))
+]
 CPU = torch.device("cpu")
 SMALL = Size(32, 4)
 
