@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from benchmarks.peers import LEFT_OUT, OURS, PACKAGES, PEERS
 from benchmarks.peers_page import publish
 from benchmarks.speed import Size, on_corpus
 from benchmarks.turns import WARMUP, Turns, take_turns
+from bitnet.files import write_text
 from bitnet.runtime.backend import choose
 from bitnet.scales import FULL, MINIATURE
 
@@ -87,8 +88,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def measure(options: argparse.Namespace, console: Console) -> Mapping[str, Any]:
-    """Everything that the file holds."""
+def measured(options: argparse.Namespace, console: Console) -> Iterator[Mapping[str, Any]]:
+    """What the file holds, anew after each size: one that fails takes away no other."""
     backend = choose(options.device)
     sizes = [size for size in SIZES if size.hidden in options.hidden]
     facts: dict[str, Any] = {
@@ -105,11 +106,11 @@ def measure(options: argparse.Namespace, console: Console) -> Mapping[str, Any]:
             facts["training"].append(training(size, backend.device, *times))
         with console.status(f"decoding, hidden {size.hidden}"):
             facts["decoding"] += generation(size, backend.device, *times, options.updates)
-    return facts
+        yield facts
 
 
 def main() -> None:
-    """Measure all sizes, write the file and print its tables; or publish what is committed."""
+    """Measure all sizes into the file; or publish what is committed."""
     parser = argparse.ArgumentParser(prog="make bench-peers", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6, help="steps a turn")
@@ -122,13 +123,14 @@ def main() -> None:
     if options.publish:
         console.print(f"docs/performance.md: {'rewritten' if publish() else 'nothing new'}")
         return
-    with tempfile.TemporaryDirectory() as folder:  # what is compiled here is compiled anew
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
-        facts = measure(options, console)
     path = Path(options.output)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(facts, indent=1) + "\n")
-    console.print(f"{facts['device']}; all of it: {path}")
+    with tempfile.TemporaryDirectory() as folder:  # what is compiled here is compiled anew
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        for facts in measured(options, console):
+            write_text(path, json.dumps(facts, indent=1) + "\n")
+            sizes = ", ".join(str(block["hidden"]) for block in facts["training"])
+            console.print(f"hidden {sizes}: {path}")
 
 
 if __name__ == "__main__":
