@@ -11,6 +11,8 @@ SITE := $(VENV)-site
 READY_FOR_SITE := $(SITE)/.ready
 WHEEL := $(VENV)-wheel
 READY_FOR_SUITES := $(SUITES)/.ready
+PEERS := $(VENV)-peers
+READY_FOR_PEERS := $(PEERS)/.ready
 INSTALL := -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 NO_PYTHON := bitnet needs Python 3.11 or newer; name one with 'make PYTHON=python3.12 ...'
 NO_VENV := could not create $(VENV); on Debian and Ubuntu: apt install python3-venv
@@ -30,7 +32,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup verify verify-gpu test test-browser test-suites test-wheel site lab bench \
-	notebooks evidence story lint format constraints clean
+	bench-peers notebooks evidence story lint format constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -104,6 +106,14 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 bench: $(READY)  ## measure the trainer against the plain reference
 	@$(BIN)/python -m benchmarks.speed
 
+$(READY_FOR_PEERS): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -m venv $(PEERS) || { echo "$(NO_VENV)"; exit 1; }
+	@$(PEERS)/bin/python $(INSTALL) -e '.[peers]'
+	@touch $@
+
+bench-peers: $(READY_FOR_PEERS)  ## measure training and decoding beside other packages
+	@$(PEERS)/bin/python -m benchmarks.comparison
+
 # A fresh folder for each, since a run that is loaded says from where.
 notebooks: $(READY)  ## execute every notebook in place, to commit its outputs
 	@mkdir -p runs
@@ -129,4 +139,5 @@ constraints: $(READY)  ## write down the versions installed here
 	@$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' > constraints.txt
 
 clean:  ## delete the environments (runs are kept)
-	rm -rf $(VENV) $(SUITES) $(SITE) $(WHEEL) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SUITES) $(SITE) $(WHEEL) $(PEERS) build dist \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis

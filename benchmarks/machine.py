@@ -1,14 +1,17 @@
-"""What a machine can do at best: its copy bandwidth and its matrix rate."""
+"""What a machine can do at best, and what a process takes of it: time and memory."""
 
+import re
+import resource
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
 from bitnet.runtime.kernels import product
 
-__all__ = ["Machine", "timed", "wait_for"]
+__all__ = ["Machine", "peak_bytes", "timed", "wait_for"]
 
 MATRIX = {"cpu": 2048, "cuda": 8192}
 COPY_BYTES = {"cpu": 2**28, "cuda": 2**30}
@@ -28,6 +31,18 @@ def timed(device: torch.device, work: Callable[[], object], times: int) -> float
         work()
     wait_for(device)
     return (time.perf_counter() - start) / times
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory that this process had at once; on a GPU, that its tensors had there."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not `ru_maxrss`, which a child inherits from its parent.
+    (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+    return int(peak) * 1024
 
 
 class Machine:

@@ -1,20 +1,17 @@
 """`make bench`: the trainer against the plain reference, and against what this machine allows.
 
-Each row is a process of its own, so that its peak memory is its own. All rows of a size are alive
-at once and take turns, a few steps each, for several rounds; what is shown are medians. The roof is
-what a step cannot avoid, the bytes of the optimizer and the multiplications, at this machine's own
-copy bandwidth and matrix rate, measured in the same turns.
+All rows of a size take turns (`benchmarks/turns.py`), a few steps each, for several rounds; what is
+shown are medians. The roof is what a step cannot avoid, the bytes of the optimizer and the
+multiplications, at this machine's own copy bandwidth and matrix rate, measured in the same turns.
 """
 
 import argparse
 import json
-import multiprocessing
 import platform
-import resource
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +20,19 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import reference
-from benchmarks.machine import Machine, timed, wait_for
+from benchmarks.machine import Machine, timed
+from benchmarks.turns import Stepper, Turns, take_turns
 from bitnet import Corpus, RunConfig, Trainer, load_corpus
 from bitnet.evaluation.evaluate import Evaluation
 from bitnet.runtime.backend import choose
 from bitnet.runtime.cpu import keep_freed_memory, start_threads
+from bitnet.scales import FULL
 from bitnet.schedule import evaluation_steps
 from bitnet.transformer import BitNetModel
 
-WARMUP = 5  # untimed steps of each row: allocations, on a GPU the capture of the graph
 ROWS = {"reference": "(a) reference", "trainer": "(b) trainer", "full precision": "(c) unquantized"}
 
-Stepper = Callable[[int], object]  # takes update number t, and gives its loss
-Build = Callable[["Size", Corpus, torch.device], Stepper]
+OnCorpus = Callable[["Size", Corpus, torch.device], Stepper]  # whose step t is update t: its loss
 
 
 @dataclass(frozen=True)
@@ -44,11 +41,17 @@ class Size:
 
     hidden: int
     batch_size: int
+    vocabulary: int = FULL.vocabulary
     steps: int = 20000  # the run whose first updates are timed
 
     def run(self, arm: str) -> RunConfig:
         """The run whose updates are timed."""
-        return RunConfig(arm, hidden=self.hidden, steps=self.steps, batch_size=self.batch_size)
+        sizes = {"vocabulary": self.vocabulary, "batch_size": self.batch_size}
+        return RunConfig(arm, hidden=self.hidden, steps=self.steps, **sizes)
+
+    def ids(self, stream: torch.Tensor, t: int) -> torch.Tensor:
+        """The tokens [B, S] of update t."""
+        return stream[(t - 1) * self.tokens : t * self.tokens].view(self.batch_size, -1)
 
     @property
     def tokens(self) -> int:
@@ -66,52 +69,36 @@ def reference_stepper(size: Size, corpus: Corpus, device: torch.device) -> Stepp
     stream = corpus.train.to(device)
 
     def step(t: int) -> float:
-        ids = stream[(t - 1) * size.tokens : t * size.tokens].view(size.batch_size, -1)
         lr, wd = reference.learning_rate(t, size.steps), reference.weight_decay(t, size.steps)
-        return reference.train_step(p, optimizer, ids, lr, wd, layers=4, heads=4, kv_heads=4)
+        sizes = {"layers": 4, "heads": 4, "kv_heads": 4}
+        return reference.train_step(p, optimizer, size.ids(stream, t), lr, wd, **sizes)
 
     return step
 
 
-def trainer_stepper(arm: str) -> Build:
+def trainer_stepper(arm: str, size: Size, corpus: Corpus, device: torch.device) -> Stepper:
     """The trainer as a run uses it."""
+    start_threads()
+    backend = choose(str(device))
+    trainer = Trainer(size.run(arm), corpus, backend)
 
-    def build(size: Size, corpus: Corpus, device: torch.device) -> Stepper:
-        start_threads()
-        backend = choose(str(device))
-        trainer = Trainer(size.run(arm), corpus, backend)
+    def step(t: int) -> torch.Tensor:
+        with backend.in_force():
+            return trainer.update(t)
 
-        def step(t: int) -> torch.Tensor:
-            with backend.in_force():
-                return trainer.update(t)
-
-        return step
-
-    return build
+    return step
 
 
-STEPPERS: dict[str, Build] = {
+STEPPERS: dict[str, OnCorpus] = {
     "reference": reference_stepper,
-    "trainer": trainer_stepper("l2-0.0"),
-    "full precision": trainer_stepper("fp-l2-0.0"),
+    "trainer": partial(trainer_stepper, "l2-0.0"),
+    "full precision": partial(trainer_stepper, "fp-l2-0.0"),
 }
 
 
-def serve(pipe: Connection, row: str, size: Size, device_name: str) -> None:
-    """A row's process: it times as many steps as it is asked to; for 0 it sends its peak memory."""
-    device, corpus = choose(device_name).device, load_corpus()
-    step = STEPPERS[row](size, corpus, device)
-    count = iter(range(1, 10**9))
-    for _ in range(WARMUP):
-        step(next(count))
-    wait_for(device)
-    pipe.send("ready")
-    while (n := pipe.recv()) > 0:
-        pipe.send(timed(device, lambda: step(next(count)), n))
-    if device.type == "cuda":
-        pipe.send(torch.cuda.max_memory_allocated(device))
-    else:
-        pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+def on_corpus(build: OnCorpus, size: Size, device: torch.device) -> Stepper:
+    """A row on the default text."""
+    return build(size, load_corpus(vocabulary=size.vocabulary), device)
 
 
 def unavoidable(size: Size) -> tuple[float, float]:
@@ -133,43 +120,25 @@ def unavoidable(size: Size) -> tuple[float, float]:
 
 def benchmark(size: Size, device: torch.device, rounds: int, steps: int) -> dict[str, Any]:
     """All rows of one size, in turns."""
-    context = multiprocessing.get_context("spawn")
-    times: dict[str, list[float]] = {row: [] for row in ROWS}
-    pipes, processes = {}, {}
-    for row in ROWS:
-        pipes[row], theirs = context.Pipe()
-        given = (theirs, row, size, str(device))
-        processes[row] = context.Process(target=serve, args=given, daemon=True)
-        processes[row].start()
-        assert pipes[row].recv() == "ready"
     machine = Machine(device)
-    for _ in range(rounds):
-        machine.take_turn()
-        for row, pipe in pipes.items():
-            pipe.send(steps)
-            times[row].append(pipe.recv())
-    memory = {}
-    for row, pipe in pipes.items():
-        pipe.send(0)
-        memory[row] = pipe.recv()
-        processes[row].join()
-    return result_of(size, times, memory, machine)
+    builds = {row: partial(on_corpus, build, size) for row, build in STEPPERS.items()}
+    turns = take_turns(builds, device, rounds, steps, between=machine.take_turn)
+    assert not turns.absent, turns.absent
+    return result_of(size, turns, machine)
 
 
-def result_of(
-    size: Size, times: dict[str, list[float]], memory: dict[str, int], machine: Machine
-) -> dict[str, Any]:
+def result_of(size: Size, turns: Turns, machine: Machine) -> dict[str, Any]:
     """One block of the table and of the file: medians, ratios, and what they rest on."""
     moved, operations = unavoidable(size)
     roof = moved / machine.bandwidth + operations / machine.matrix_rate
-    seconds = {row: statistics.median(rounds) for row, rounds in times.items()}
+    seconds = turns.medians
     return {
         "hidden": size.hidden,
         "batch_size": size.batch_size,
         "tokens": size.tokens,
         "seconds": seconds | {"roof": roof},
-        "peak_bytes": memory,
-        "raw_seconds": times,
+        "peak_bytes": turns.peak_bytes,
+        "raw_seconds": turns.seconds,
         "copy_bytes_per_second": machine.bandwidth,
         "matrix_operations_per_second": machine.matrix_rate,
         "unavoidable_bytes": moved,

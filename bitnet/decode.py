@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bitnet import checks
+from bitnet.linear import weights_kept
 from bitnet.tokenizer import Vocabulary, gpt2
 from bitnet.transformer import BitNetModel, Cache
 
@@ -54,14 +55,15 @@ def continue_prompts(
     generator = torch.Generator().manual_seed(seed)
     cache = Cache()
     ids, chosen = prompts.to(model.lm_head.weight.device), []
-    for _ in range(new_tokens):
-        logits = model.lm_head(model.features(ids, cache)[:, -1])
-        if temperature == 0:
-            ids = logits.argmax(dim=-1, keepdim=True)
-        else:
-            shares = sampling_distribution(logits.float().cpu(), temperature, top_k, top_p)
-            ids = torch.multinomial(shares, 1, generator=generator).to(ids.device)
-        chosen.append(ids)
+    with weights_kept(model):
+        for _ in range(new_tokens):
+            logits = model.lm_head(model.features(ids, cache)[:, -1])
+            if temperature == 0:
+                ids = logits.argmax(dim=-1, keepdim=True)
+            else:
+                shares = sampling_distribution(logits.float().cpu(), temperature, top_k, top_p)
+                ids = torch.multinomial(shares, 1, generator=generator).to(ids.device)
+            chosen.append(ids)
     return torch.cat(chosen, dim=1).cpu()
 
 

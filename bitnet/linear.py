@@ -1,5 +1,7 @@
 """BitLinear: a linear layer that sees ternary weights and 8-bit activations."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from bitnet.quant import eight_bit, ternary
 from bitnet.runtime.kernels import norm_gradients, normalised, product, rms_norm
 
-__all__ = ["BitLinear", "RMSNorm"]
+__all__ = ["BitLinear", "RMSNorm", "weights_kept"]
 
 
 class RMSNorm(nn.RMSNorm):
@@ -40,9 +42,46 @@ class BitLinear(nn.Linear):
         super().__init__(in_features, out_features, bias=False)
         self.norm = RMSNorm(in_features, eps=eps)
         self.quantize = quantize
+        self.kept: Tensor | None = None  # see `weights_kept`
 
     def forward(self, x: Tensor) -> Tensor:
-        return _BitLinear.apply(x, self.norm.weight, self.weight, self.norm.epsilon, self.quantize)
+        gain, eps = self.norm.weight, self.norm.epsilon
+        if self.kept is None:
+            return _BitLinear.apply(x, gain, self.weight, eps, self.quantize)
+        _, _, a = _seen(x, gain, eps, self.quantize)
+        return product(a, self.kept).view(*x.shape[:-1], len(self.kept))
+
+
+@contextmanager
+def weights_kept(model: nn.Module) -> Iterator[None]:
+    """While it holds, each `BitLinear` of a model quantizes its weight once, not at every call.
+
+    For many calls that learn nothing: the same numbers, and no gradients. The weights must stay
+    as they are meanwhile.
+    """
+    layers = [module for module in model.modules() if isinstance(module, BitLinear)]
+    try:
+        for layer in layers:
+            layer.kept = _used(layer.weight.detach(), layer.quantize)
+        yield
+    finally:
+        for layer in layers:
+            layer.kept = None
+
+
+def _seen(x: Tensor, gain: Tensor, eps: float, quantize: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """`normalised` of the rows of x, and the activations [N, K] that the product is taken of."""
+    z, inverse = normalised(x.flatten(0, -2), eps)
+    a = z * gain
+    return z, inverse, eight_bit(a) if quantize else a
+
+
+def _used(weight: Tensor, quantize: bool) -> Tensor:
+    """The weight that the product is taken with."""
+    if not quantize:
+        return weight
+    values, scale = ternary(weight)
+    return values.mul_(scale)
 
 
 class _BitLinear(torch.autograd.Function):
@@ -55,12 +94,8 @@ class _BitLinear(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, gain: Tensor, weight: Tensor, eps: float, quantize: bool
     ) -> Tensor:
-        z, inverse = normalised(x.flatten(0, -2), eps)
-        a, w = z * gain, weight
-        if quantize:
-            a = eight_bit(a)
-            values, scale = ternary(weight)
-            w = values.mul_(scale)
+        z, inverse, a = _seen(x, gain, eps, quantize)
+        w = _used(weight, quantize)
         ctx.save_for_backward(z, inverse, gain, a, w)
         return product(a, w).view(*x.shape[:-1], len(w))
 

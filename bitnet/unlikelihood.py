@@ -7,7 +7,7 @@ from torch import Tensor
 from bitnet.decode import continue_prompts
 from bitnet.transformer import BitNetModel
 
-__all__ = ["penalised", "repeats", "unlikelihood"]
+__all__ = ["penalised", "penalised_updates", "repeats", "unlikelihood"]
 
 # Half of the updates of the last quarter: before, a model has little else to say than repeats.
 FROM, EVERY = 0.75, 2
@@ -18,6 +18,11 @@ NGRAM = 4
 def penalised(step: int, total: int) -> bool:
     """Whether update `step` of a run of `total` updates has the penalty."""
     return step > FROM * total and step % EVERY == 0
+
+
+def penalised_updates(total: int, done: int = 0) -> int:
+    """How many updates of a run of `total` have the penalty, of those after update `done`."""
+    return total // EVERY - max(done, int(FROM * total)) // EVERY
 
 
 def unlikelihood(model: BitNetModel, ids: Tensor) -> Tensor:

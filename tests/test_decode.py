@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from bitnet.decode import continue_prompts, prompt_ids, sampling_distribution
+from bitnet.linear import BitLinear
+from bitnet.quant import ternary
 
 SIZES = {
     "the brief's shape": {},
@@ -29,6 +31,32 @@ def test_greedy_decoding_with_a_cache_is_that_of_the_whole_prefix_each_time(
     assert torch.equal(found, ids[:, length:])
     # A model that always says the same would pass without looking back.
     assert found.unique().numel() > 1
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+def test_weights_are_quantized_once_a_text_and_not_kept_behind_it(
+    model_and_reference, sizes, monkeypatch
+):
+    model, _, _ = model_and_reference(**sizes)
+    layers = [module for module in model.modules() if isinstance(module, BitLinear)]
+    quantized = []
+    monkeypatch.setattr(
+        "bitnet.linear.ternary", lambda weight: quantized.append(weight) or ternary(weight)
+    )
+    before = continue_prompts(model, PROMPTS, 8)
+    assert len(quantized) == (len(layers) if model.config.quantize else 0)
+    assert all(layer.kept is None for layer in layers)
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.copy_(layer.weight.flip(0))
+    assert not torch.equal(continue_prompts(model, PROMPTS, 8), before)
+
+
+def test_weights_are_let_go_where_decoding_fails(model_and_reference):
+    model, _, _ = model_and_reference()
+    with pytest.raises(IndexError):
+        continue_prompts(model, torch.tensor([[97]]), 4)  # no such token
+    assert all(m.kept is None for m in model.modules() if isinstance(m, BitLinear))
 
 
 def test_prompts_are_left_alone_and_do_not_see_one_another(model_and_reference):

@@ -6,7 +6,7 @@ import torch
 from bitnet.config import BitNetConfig
 from bitnet.decode import continue_prompts
 from bitnet.transformer import BitNetModel
-from bitnet.unlikelihood import penalised, repeats, unlikelihood
+from bitnet.unlikelihood import penalised, penalised_updates, repeats, unlikelihood
 
 
 def marked(text, given=1):
@@ -55,3 +55,10 @@ def test_the_penalty_is_that_of_the_equation():
 
 def test_half_of_the_updates_of_the_last_quarter_have_it():
     assert [t for t in range(1, 17) if penalised(t, 16)] == [14, 16]
+
+
+@pytest.mark.parametrize("total", [1, 2, 15, 16, 17, 18, 6000])
+def test_the_penalised_updates_are_counted(total):
+    for done in {0, 1, total // 2, total * 3 // 4, total * 3 // 4 + 1, total - 1, total}:
+        counted = sum(penalised(t, total) for t in range(done + 1, total + 1))
+        assert penalised_updates(total, done) == counted

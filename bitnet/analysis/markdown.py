@@ -10,20 +10,22 @@ from bitnet.evaluation.measures import number
 
 __all__ = ["listed", "quote", "tabulated", "wrapped"]
 
-_OPENING = "<!-- from the results: make evidence -->\n"
+_OPENING = "<!-- from the results: {} -->\n"
 _CLOSING = "\n<!-- end -->"
 
 
-def quote(path: Path, text: str) -> bool:
+def quote(path: Path, text: str, made_by: str = "make evidence") -> bool:
     """Put `text` between the two marks of a document; whether that changed it.
+
+    The first mark names the command that it is made by.
 
     Raises: `ValueError` for a document without the marks.
     """
-    before = path.read_text(encoding="utf-8")
-    head, mark, rest = before.partition(_OPENING)
+    before, opening = path.read_text(encoding="utf-8"), _OPENING.format(made_by)
+    head, mark, rest = before.partition(opening)
     _, end, tail = rest.partition(_CLOSING)
     if not mark or not end:
-        place = f"between {_OPENING.strip()} and {_CLOSING.strip()}"
+        place = f"between {opening.strip()} and {_CLOSING.strip()}"
         raise ValueError(f"{path} has no place for the results {place}")
     after = f"{head}{mark}{text}{end}{tail}"
     if after != before:

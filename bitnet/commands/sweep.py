@@ -20,7 +20,8 @@ def add_options(add: Add) -> None:
     notebook = "execute this notebook for each run, whatever the grid file says; '' for none"
     add("--notebook", help=notebook)
     add_where(add)
-    add("--workers", help="runs at once (default: one a core, or one a GPU)")
+    add("--workers", help="runs at once (default: one a core, or --per-gpu a GPU)")
+    add("--per-gpu", default=1, help="runs that share a GPU (default: 1)")
     engine = "pool (processes on this machine) or ray (a Ray cluster)"
     add("--engine", default="pool", help=engine)
 
@@ -28,7 +29,7 @@ def add_options(add: Add) -> None:
 def command(options: argparse.Namespace) -> int | list[str]:
     """Do what is left of it; the lines that say what failed."""
     engine = ENGINES[choice("engine", options.engine, tuple(ENGINES))]
-    where = options.workers, options.device, options.precision
+    where = options.workers, options.device, options.precision, options.per_gpu
     grid = Grid.load(options.grid, options.notebook)
     if grid.proposed:
         say(f"{options.grid} asks to execute a notebook, which is code: {grid.proposed}")

@@ -17,7 +17,7 @@ from bitnet.runtime.backend import choose
 from bitnet.sweep.job import STOPPED, Event, Job
 from bitnet.sweep.sharing import switched
 
-__all__ = ["ATTEMPTS", "Finish", "Listen", "Pool", "cores", "divide"]
+__all__ = ["ATTEMPTS", "Finish", "Listen", "Pool", "cores", "divide", "runs_per_gpu"]
 
 ATTEMPTS = 2  # a worker killed once may have been unlucky; a job that kills two is to blame itself
 MOST_WORKERS = 2**10
@@ -41,25 +41,36 @@ def divide(places: int, jobs: int, workers: int | None) -> tuple[int, int]:
     return count, max(1, places // count)
 
 
+def runs_per_gpu(value: object, kind: str) -> int:
+    """How many runs share a GPU. Raises: `ParameterError` for fewer than one, and without a GPU."""
+    count = checks.integer("per_gpu", value, 1, MOST_WORKERS)
+    if count > 1 and kind == "cpu":
+        raise checks.ParameterError("per_gpu", value, "must be 1 where runs train on a CPU")
+    return count
+
+
 class Pool:
-    """The engine of one machine; by default one worker a core on a CPU, one a GPU on CUDA.
+    """The engine of one machine; by default one worker a core on a CPU, `per_gpu` a GPU on CUDA.
 
     `kind` ("cpu" or "cuda"), `precision` and `threads` hold for every job; `parallel` of the
     workers go at full speed, the others share their cores. Each job has a process
     of its own (`command`, see `bitnet.sweep.worker`): it gives all memory back at its end, and one
-    that is killed loses only its own job.
+    that is killed loses only its own job. Raises: `ParameterError`.
     """
 
     command: Sequence[str] = (sys.executable, "-m", "bitnet", "run", "--job")
 
     def __init__(
-        self, jobs: int, workers: int | None = None, device: str = "auto", precision: str = "auto"
-    ):
+        self, jobs: int, workers: int | None = None, device: str = "auto", precision: str = "auto",
+        per_gpu: int = 1,
+    ):  # fmt: skip
         backend = choose(device, precision)
         self.kind, self.precision = backend.device.type, backend.precision
+        per_gpu = runs_per_gpu(per_gpu, self.kind)
         places = [str(backend.device)] * (cores() if self.kind == "cpu" else 1)
         if places == ["cuda"]:  # any of them
             places = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        places *= per_gpu  # the second of each card comes after the first of all
         self.workers, _ = divide(len(places), jobs, workers)
         self.threads = max(1, cores() // self.workers)
         self.devices = [places[i % len(places)] for i in range(self.workers)]

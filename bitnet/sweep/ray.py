@@ -12,13 +12,23 @@ from bitnet.checks import ParameterError, choice, first_line, integer
 from bitnet.extras import remedy
 from bitnet.runtime.backend import PRECISIONS, choose
 from bitnet.sweep.job import Event, Job, Train, perform, train_job
-from bitnet.sweep.pool import ATTEMPTS, MOST_WORKERS, Finish, Listen, cores, divide
+from bitnet.sweep.pool import (
+    ATTEMPTS,
+    MOST_WORKERS,
+    Finish,
+    Listen,
+    Pool,
+    cores,
+    divide,
+    runs_per_gpu,
+)
 from bitnet.sweep.sharing import switched
 
 __all__ = ["RayCluster"]
 
 POLL_SECONDS = 0.5
 JOIN_SECONDS = 55.0  # for a cluster to answer
+GPU_STEPS = 10_000  # Ray divides a GPU no finer
 STOP_SECONDS = 60.0  # for the jobs at work to say that they are stopped
 
 
@@ -26,8 +36,8 @@ STOP_SECONDS = 60.0  # for the jobs at work to say that they are stopped
 class RayCluster:
     """The engine of a Ray cluster, joined by `connect`; the fields are those of a `Pool`.
 
-    One GPU a job where the cluster has GPUs; otherwise workers and threads are divided as in a
-    `Pool`. The runs folder and the corpus must be at the same place on every node.
+    `per_gpu` jobs share a GPU where the cluster has GPUs; otherwise workers and threads are divided
+    as in a `Pool`. The runs folder and the corpus must be at the same place on every node.
     """
 
     ray: Any
@@ -35,12 +45,14 @@ class RayCluster:
     precision: str
     workers: int
     threads: int
+    per_gpu: int = 1
     train: Train = train_job
 
     @classmethod
     def connect(
-        cls, jobs: int, workers: int | None = None, device: str = "auto", precision: str = "auto"
-    ) -> "RayCluster":
+        cls, jobs: int, workers: int | None = None, device: str = "auto", precision: str = "auto",
+        per_gpu: int = 1,
+    ) -> "RayCluster":  # fmt: skip
         """The cluster in $RAY_ADDRESS or running here, else one of this machine's cores.
 
         Raises: `ParameterError` for a wrong value, and where Ray or a cluster is missing.
@@ -48,6 +60,7 @@ class RayCluster:
         choice("device", device, ("auto", "cpu", "cuda"))  # Ray says which of several
         choice("precision", precision, PRECISIONS)
         workers = None if workers is None else integer("workers", workers, 1, MOST_WORKERS)
+        per_gpu = integer("per_gpu", per_gpu, 1, MOST_WORKERS)
         ray = _ray()
         _join(ray, workers)
         total = ray.cluster_resources()
@@ -57,7 +70,8 @@ class RayCluster:
         if gpus and device != "cpu":
             # This machine itself may have no GPU. On one, "auto" means float32 in any case.
             precision = "float32" if precision == "auto" else precision
-            return cls(ray, "cuda", precision, divide(gpus, jobs, workers)[0], 1)
+            return cls(ray, "cuda", precision, divide(gpus * per_gpu, jobs, workers)[0], 1, per_gpu)
+        runs_per_gpu(per_gpu, "cpu")
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         count, threads = divide(int(total.get("CPU", 1)), jobs, workers)
         threads = min(threads, max(int(node.get("CPU", 1)) for node in nodes))
@@ -67,9 +81,21 @@ class RayCluster:
     def parallel(self) -> int:
         return self.workers
 
+    @property
+    def share(self) -> float:
+        """What a job takes of a GPU, in Ray's steps of 1/10 000, rounded down: all of them fit."""
+        return GPU_STEPS // self.per_gpu / GPU_STEPS
+
+    def pool_here(self, jobs: int) -> Pool:
+        """This machine as a `Pool`: all that can be measured of a cluster."""
+        device = "cpu" if self.kind == "cpu" else "auto"
+        on_gpu = choose(device).device.type == "cuda"  # which the cluster may have elsewhere
+        return Pool(jobs, None, device, per_gpu=self.per_gpu if on_gpu else 1)
+
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' * (self.threads > 1)} each"
-        each = "one GPU each" if self.kind == "cuda" else threads
+        gpus = "one GPU each" if self.per_gpu == 1 else f"{self.per_gpu} to a GPU"
+        each = gpus if self.kind == "cuda" else threads
         cluster = f"a Ray cluster of {len(self.ray.nodes())} node(s)"
         return f"{self.workers} worker{'s' * (self.workers > 1)} on {cluster}, {each}"
 
@@ -79,7 +105,8 @@ class RayCluster:
 
         events = Queue(actor_options={"num_cpus": 0})
         by_identity = {job.identity: job for job in jobs}
-        resources = {"num_gpus": 1} if self.kind == "cuda" else {"num_cpus": self.threads}
+        resources: dict[str, float]
+        resources = {"num_gpus": self.share} if self.kind == "cuda" else {"num_cpus": self.threads}
         # max_calls=1: a fresh process a job, as in a Pool.
         task = self.ray.remote(max_retries=ATTEMPTS - 1, max_calls=1, **resources)(_task)
         waiting = list(jobs)

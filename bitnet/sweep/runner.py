@@ -182,9 +182,8 @@ class Runner:
         pending, engine = self.pending, self.engine
         if not pending:
             return ["Nothing is left to do."]
-        here = engine
-        if isinstance(here, RayCluster):  # of a cluster only this machine can be measured
-            here = Pool(len(self.jobs), None, "cpu" if engine.kind == "cpu" else "auto")
+        # Of a cluster only this machine can be measured.
+        here = engine.pool_here(len(self.jobs)) if isinstance(engine, RayCluster) else engine
         speeds = measure_speed(pending, here.devices[: here.parallel])
         seconds = [
             speeds[size(job.config)].seconds(job, begins(job, self.found[job.identity]))

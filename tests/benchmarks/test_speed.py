@@ -18,11 +18,14 @@ from benchmarks.speed import (
     table_of,
     unavoidable,
 )
+from benchmarks.turns import Turns
 from bitnet import BitNetModel, RunConfig
 from bitnet.schedule import evaluation_steps
 
 ROOT = Path(__file__).parents[2]
-PUBLISHED = [json.loads(path.read_text()) for path in sorted((ROOT / "results").glob("bench-*"))]
+PUBLISHED = [
+    json.loads(path.read_text()) for path in sorted((ROOT / "results").glob("bench-[0-9]*"))
+]
 CPU = torch.device("cpu")
 SMALL = Size(32, 4)
 
@@ -70,7 +73,8 @@ def test_a_block_of_the_table_is_made_of_medians():
     for _ in range(3):
         machine.take_turn()
     times = {"reference": [3.0, 1.0, 2.0], "trainer": [0.5, 0.4, 0.6], "full precision": [0.5] * 3}
-    result = result_of(SMALL, times, dict.fromkeys(ROWS, 2**20), machine)
+    turns = Turns(seconds=times, peak_bytes=dict.fromkeys(ROWS, 2**20))
+    result = result_of(SMALL, turns, machine)
     assert {row: result["seconds"][row] for row in ROWS} == {
         "reference": 2.0, "trainer": 0.5, "full precision": 0.5,
     }  # fmt: skip

@@ -13,7 +13,7 @@ from bitnet.display.live_view import LiveView
 from bitnet.display.tables import marked
 from bitnet.evaluation.measures import MEASURES
 from bitnet.records import Diverged
-from bitnet.sweep.estimate import EstimateError, Speed
+from bitnet.sweep.estimate import EstimateError, Speed, size
 from bitnet.sweep.pool import Pool
 from bitnet.sweep.study import StudyError
 from bitnet.train import Trainer
@@ -204,10 +204,7 @@ def test_where_nobody_looks_on_lines_say_how_long_it_takes_and_how_far_it_is(
     plan_in, tmp_path, monkeypatch, capfd, uninterrupted
 ):
     def speeds(jobs, devices):
-        return {(16, 300, *sizes(job.config)): Speed(1.0, 2.0, 3.0) for job in jobs}
-
-    def sizes(config):
-        return config.batch_size, config.sequence_length
+        return {size(job.config): Speed(1.0, 2.0, 3.0) for job in jobs}
 
     monkeypatch.setattr("bitnet.sweep.runner.measure_speed", speeds)
     training = LiveTraining(plan_in(tmp_path, "l2-0.0"))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
@@ -26,6 +27,7 @@ from tests.support.mishaps import (
     train_among_mishaps,
     train_in_spite,
     train_nothing,
+    train_together,
     train_until_stopped,
 )
 
@@ -56,6 +58,8 @@ def ray_of_two_workers():
     with pytest.MonkeyPatch.context() as patch:  # Ray's workers have to find tests.support
         patch.setenv("PYTHONPATH", ROOT, prepend=os.pathsep)
         patch.delenv("RAY_ADDRESS", raising=False)
+        quiet = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
+        ray.init(address="local", num_cpus=2, num_gpus=1, **quiet)  # it believes in the GPU
         yield RayCluster.connect(4, workers=2, device="cpu", precision="float32")
     ray.shutdown()
 
@@ -243,3 +247,55 @@ def test_one_worker_a_gpu(monkeypatch):
     assert Pool(22, workers=4).devices == ["cuda:0", "cuda:1", "cuda:2", "cuda:0"]
     assert Pool(22, device="cuda:1").devices == ["cuda:1"]
     assert (Pool(22).kind, Pool(22).precision) == ("cuda", "float32")
+
+
+def test_several_runs_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert Pool(22, per_gpu="3").devices == ["cuda:0", "cuda:1"] * 3
+    assert Pool(3, per_gpu=3).devices == ["cuda:0", "cuda:1", "cuda:0"]  # no card is left out
+    assert Pool(22, device="cuda:1", per_gpu=2).devices == ["cuda:1"] * 2
+    assert Pool(22, workers=1, per_gpu=2).devices == ["cuda:0"]
+    assert str(Pool(22, per_gpu=2)) == "4 workers on this machine, on cuda:0, cuda:1"
+
+
+@pytest.mark.parametrize("per_gpu", [0, -1, 1.5, "many", True])
+def test_a_bad_number_of_runs_a_gpu_is_refused(per_gpu):
+    with pytest.raises(ParameterError, match=r"per_gpu = .*whole number from 1 to 1024"):
+        Pool(2, device="cpu", per_gpu=per_gpu)
+
+
+def test_runs_share_no_gpu_where_there_is_none():
+    with pytest.raises(ParameterError, match="per_gpu = 2: must be 1 where runs train on a CPU"):
+        Pool(2, device="cpu", per_gpu=2)
+
+
+def test_two_runs_are_on_the_one_gpu_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    engine = Pool(2, per_gpu=2)
+    engine.command = command(train_together)
+    assert lines_of_two(engine, tmp_path) == ["cuda:0", "cuda:0"]
+
+
+@needs_ray
+@pytest.mark.long("ray")
+def test_two_runs_share_the_one_gpu_of_a_cluster(ray_of_two_workers, tmp_path):
+    """A GPU that Ray believes in: it places jobs, which here only meet."""
+    engine = RayCluster.connect(2, device="cuda", per_gpu=2)
+    assert (engine.kind, engine.workers) == ("cuda", 2)
+    engine.train = train_together
+    assert lines_of_two(engine, tmp_path) == ["cuda", "cuda"]
+
+
+def lines_of_two(engine, folder):
+    """What two jobs say that end only if they are at work at the same time."""
+    todo, lines, reasons = jobs(folder, "l2-0.0", "adamw-0.0"), [], []
+    todo = [replace(job, device=engine.kind) for job in todo]
+    engine.run(
+        todo,
+        lambda job, event: lines.append(event.get("line")),
+        lambda job, reason: reasons.append(reason),
+    )
+    assert reasons == ["", ""]
+    return [line for line in lines if line]

@@ -4,6 +4,7 @@ import sys
 import threading
 
 import pytest
+import torch
 
 from bitnet import ParameterError
 from bitnet.sweep.pool import Pool
@@ -11,7 +12,14 @@ from bitnet.sweep.ray import JOIN_SECONDS, RayCluster
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"workers": "0"}, {"workers": "many"}, {"precision": "float16"}, {"device": "cuda:1"}]
+    "wrong",
+    [
+        {"workers": "0"},
+        {"workers": "many"},
+        {"precision": "float16"},
+        {"device": "cuda:1"},
+        {"per_gpu": "0"},
+    ],
 )
 def test_what_a_cluster_refuses_it_refuses_at_once(monkeypatch, wrong):
     monkeypatch.setattr("bitnet.sweep.ray._ray", lambda: pytest.fail("a cluster was looked for"))
@@ -72,8 +80,34 @@ def test_one_gpu_a_job_where_the_cluster_has_gpus(monkeypatch):
     cluster = RayCluster.connect(22)
     assert (cluster.kind, cluster.precision, cluster.workers) == ("cuda", "float32", 4)
     assert str(cluster) == "4 workers on a Ray cluster of 2 node(s), one GPU each"
+    shared = RayCluster.connect(22, per_gpu="3")
+    assert (shared.workers, shared.share) == (12, 0.3333)
+    assert str(shared) == "12 workers on a Ray cluster of 2 node(s), 3 to a GPU"
     on_cpu = RayCluster.connect(1, device="cpu", precision="float32")
     assert (on_cpu.kind, on_cpu.workers, on_cpu.threads) == ("cpu", 1, 16)  # one node's
+
+
+@pytest.mark.parametrize("per_gpu", range(1, 33))
+def test_as_many_shares_as_are_asked_for_fit_on_a_gpu(per_gpu):
+    """In Ray's own units, to which it rounds what a task asks for."""
+    share = RayCluster(None, "cuda", "float32", per_gpu, 1, per_gpu).share
+    assert round(share * 10_000) * per_gpu <= 10_000
+
+
+def test_without_a_gpu_in_the_cluster_none_is_shared(monkeypatch):
+    monkeypatch.setattr("bitnet.sweep.ray._ray", NoRay)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(ParameterError, match="per_gpu = 2: must be 1 where runs train on a CPU"):
+        RayCluster.connect(2, per_gpu=2)
+
+
+def test_of_a_cluster_with_gpus_this_machine_is_measured(monkeypatch):
+    monkeypatch.setattr("bitnet.sweep.ray._ray", RayOfGpus)
+    assert RayCluster.connect(22, per_gpu=2).pool_here(22).kind == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    here = RayCluster.connect(22, per_gpu=2).pool_here(22)
+    assert here.devices == ["cuda:0"] * 2
 
 
 def test_a_cluster_that_does_not_answer_is_not_replaced_by_another(monkeypatch):
