@@ -1,0 +1,122 @@
+"""What the facts of a model say in plain words: warnings, and notes of what was not looked at.
+
+The thresholds were chosen on models of the same kind as those of the tests, of other seeds, before
+the tests' models were trained; docs/diagnose.md has the numbers.
+"""
+
+import math
+from collections.abc import Iterator
+
+from bitnet.analysis.preflight import Finding
+from bitnet.diagnosis.facts import Facts, OptimizerFacts
+from bitnet.diagnosis.weights import DEAD_ROW
+from bitnet.evaluation.diversity import COLLAPSED_CONTEXT_INFORMATION, COLLAPSED_TOP1_SHARE
+
+__all__ = ["DEAD_TOKENS", "LARGE_TIED", "MOVED", "findings"]
+
+# Nats that one update turns the predictions by: at that pace 20 updates turn them by a nat. Models
+# that learned moved by at most a third of it, those with a hundred times their rate by more.
+MOVED = 0.05
+# Share of the text's different tokens with a dead row; a padding token or two is dead on purpose.
+DEAD_TOKENS = 0.01
+# Root mean square of the entries of a matrix that is embedding and head. PyTorch starts an embedding
+# at 1; one that a head of 0.02 is meant to share has a fiftieth of that.
+LARGE_TIED = 0.5
+
+
+def findings(facts: Facts) -> list[Finding]:
+    """The warnings about a model, then the notes; each says what to do where that is known."""
+    found = [*_of_the_state(facts), *_of_the_optimizer(facts), *_of_the_ends(facts)]
+    return sorted(found, key=lambda finding: finding.level != "warning")
+
+
+def _of_the_state(facts: Facts) -> Iterator[Finding]:
+    m, r = facts.measures, facts.references
+    ln_v = r["ln_vocabulary"]
+    if facts.state == "dead":
+        share = f"its entropy is {m['predictive_entropy'] / ln_v:.1%} of ln V"
+        why = "it is untrained, or its weights have died"
+        yield Finding("warning", "dead", f"every prediction is uniform ({share}): {why}")
+    if facts.state == "collapsed":
+        parts = []
+        if m["context_information"] < COLLAPSED_CONTEXT_INFORMATION:
+            few = f"{m['context_information']:.2f} nats of mutual information"
+            parts.append(f"the context hardly matters ({few}, below {COLLAPSED_CONTEXT_INFORMATION})")
+        if m["top1_share"] > COLLAPSED_TOP1_SHARE:
+            text = f"the text's commonest has {r['human_top1_share']:.0%}"
+            parts.append(f"one token wins {m['top1_share']:.0%} of the positions ({text})")
+        yield Finding("warning", "collapsed", "; ".join(parts))
+    loss = m["val_loss"]
+    if loss > ln_v:
+        worse = f"the loss of {loss:.2f} nats is above {ln_v:.2f}, that of a uniform prediction"
+        why = "it is sure of what is wrong, as after updates that were too large, or the text is "
+        yield Finding("warning", "worse than guessing", f"{worse}: {why}of another tokenizer")
+    elif loss >= r["bigram_loss"]:
+        pairs = f"{r['bigram_loss']:.2f}, which a table of pairs of tokens has"
+        yield Finding("note", "loss", f"{loss:.2f} nats is not below {pairs}")
+
+
+def _of_the_optimizer(facts: Facts) -> Iterator[Finding]:
+    optimizer = facts.optimizer
+    if optimizer is None:
+        yield Finding("note", "optimizer", "none was given: decay and rate were not looked at")
+        return
+    if optimizer.kind == "coupled":
+        yield Finding("warning", "coupled decay", _coupled(facts, optimizer))
+    if optimizer.kind == "unknown":
+        name = f"how {optimizer.name} applies its decay could not be found out"
+        yield Finding("note", "decay", name)
+    if math.isnan(optimizer.moved):
+        none = f"{optimizer.name} has no moments yet, or of an unknown kind"
+        yield Finding("note", "rate", f"{none}: its rate was not looked at")
+    elif optimizer.moved > MOVED:
+        moved = f"one update turns the predictions by {optimizer.moved:.2f} nats"
+        usual = f"(learning takes less than {MOVED}); take a tenth of the rate"
+        message = f"at {optimizer.rate:g}, {moved} {usual}, or clip the gradient"
+        yield Finding("warning", "rate too high", message)
+    left = [group.name for group in facts.groups if not group.held]
+    if left:
+        where = f"weights of {', '.join(left)} are not in the optimizer"
+        yield Finding("warning", "not trained", f"{where}, and stay as they are")
+
+
+def _coupled(facts: Facts, optimizer: OptimizerFacts) -> str:
+    parts = [
+        f"{optimizer.name} with weight_decay={optimizer.coefficient:g} adds the decay to the "
+        f"gradient and divides by the size of both, so that where decay is the larger part a weight "
+        f"shrinks by the learning rate ({optimizer.rate:g}) per update, whatever the coefficient"
+    ]
+    rows = [f"{end} of {n} of {of}" for end, (n, of) in facts.ends.outweighed.items() if n]
+    if rows:
+        parts.append(f"it is the larger part in the rows of the {' and of the '.join(rows)} tokens")
+    larger = [f"{g.name} ({g.ratio:.1f} times)" for g in facts.groups if g.ratio > 1]
+    if larger:
+        parts.append(f"it outweighs the gradient of {', '.join(larger)}")
+    parts.append("use AdamW with the same coefficient, or take decay off")
+    return "; ".join(parts)
+
+
+def _of_the_ends(facts: Facts) -> Iterator[Finding]:
+    if not facts.has_head:
+        unseen = "no module with a row for each token was found: its weights were not looked at"
+        yield Finding("note", "head", unseen)
+    for end in dict.fromkeys(rows.end for rows in facts.ends.rows):
+        there = [r for r in facts.ends.rows if r.end == end and r.frequency != "never"]
+        dead, of = sum(r.dead for r in there), sum(r.tokens for r in there)
+        if of and dead >= max(1, DEAD_TOKENS * of):
+            small = f"have less than {DEAD_ROW:.0%} of the norm of the larger rows"
+            what = "cannot be told apart by it" if end == "embedding" else "can hardly be predicted"
+            message = f"the {end}'s rows of {dead} of {of} tokens of the text {small}: these {what}"
+            yield Finding("warning", "dead rows", message)
+    if facts.has_head and facts.declared_tied is False and facts.tied:
+        wrong = "embedding and head are one matrix, though tie_word_embeddings is False"
+        yield Finding("warning", "head tied", f"{wrong}: give the head weights of its own")
+    elif facts.has_head and facts.declared_tied is True and not facts.tied:
+        wrong = "embedding and head are two matrices, though tie_word_embeddings is True"
+        lost = "one of them is lost when the model is saved and loaded"
+        yield Finding("warning", "head not tied", f"{wrong}: {lost}; call tie_weights()")
+    elif facts.tied and facts.embedding_size > LARGE_TIED:
+        large = f"embedding and head are one matrix with entries of {facts.embedding_size:.2f}"
+        why = "an embedding's start, at which a head's logits are far too large"
+        remedy = "give the head weights of its own, or start both at 0.02"
+        yield Finding("warning", "head tied", f"{large} (root mean square): {why}; {remedy}")
