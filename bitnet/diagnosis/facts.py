@@ -7,7 +7,8 @@ from bitnet.diagnosis.optimizer import Stepper
 from bitnet.diagnosis.sample import Sample
 from bitnet.diagnosis.subject import Subject
 from bitnet.diagnosis.weights import Ends, Group, ends, gradients, groups, moved, ranks
-from bitnet.evaluation.diversity import state
+from bitnet.evaluation.diversity import OPENING, state
+from bitnet.evaluation.evaluate import SHOWN
 from bitnet.records import Snapshot
 
 __all__ = ["Facts", "OptimizerFacts", "gather"]
@@ -17,14 +18,16 @@ __all__ = ["Facts", "OptimizerFacts", "gather"]
 class OptimizerFacts:
     """An optimizer's class, kind of decay (one of `KINDS`), largest coefficient and rate.
 
-    `moved` is how far its next update turns the predictions, mean KL divergence in nats; NaN where
-    it has no moments yet, or they are of a kind that is not known.
+    `updates` is how many it has made, 0 where it does not count. `moved` is how far its next update
+    turns the predictions, mean KL divergence in nats; NaN where it has no moments yet, or they are
+    of a kind that is not known.
     """
 
     name: str
     kind: str
     coefficient: float
     rate: float
+    updates: int
     moved: float
 
 
@@ -32,9 +35,9 @@ class OptimizerFacts:
 class Facts:
     """A model on a text: measures with their references, state, weights, and its optimizer's.
 
-    `tied` is whether embedding and head are one matrix, `declared_tied` what the configuration says
-    of it. `embedding_size` is the root mean square of an embedding's entries. `ranks` are
-    (effective rank, largest possible) by name.
+    `openings` are those that the snapshot's continuations continue. `tied` is whether embedding and
+    head are one matrix, `declared_tied` what the configuration says of it. `embedding_size` is the
+    root mean square of an embedding's entries. `ranks` are (effective rank, largest possible).
     """
 
     model: str
@@ -45,6 +48,7 @@ class Facts:
     measures: dict[str, float]
     references: dict[str, float]
     snapshot: Snapshot
+    openings: list[list[int]]
     groups: list[Group]
     ends: Ends
     ranks: dict[str, tuple[float, int]]
@@ -73,7 +77,7 @@ def gather(subject: Subject, sample: Sample, stepper: Stepper | None) -> Facts:
     if stepper is not None:
         turned = moved(subject, sample, stepper)
         optimizer = OptimizerFacts(
-            stepper.name, stepper.kind, stepper.coefficient, stepper.rate, turned
+            stepper.name, stepper.kind, stepper.coefficient, stepper.rate, stepper.updates, turned
         )
     return Facts(
         model=subject.name,
@@ -84,6 +88,7 @@ def gather(subject: Subject, sample: Sample, stepper: Stepper | None) -> Facts:
         measures=measures,
         references=sample.references,
         snapshot=snapshot,
+        openings=sample.passages[:SHOWN, :OPENING].tolist(),
         groups=groups(subject, gradient, stepper),
         ends=ends(subject, sample, gradient, stepper),
         ranks=ranks(subject, features),

@@ -10,23 +10,41 @@ from collections.abc import Iterator
 from bitnet.analysis.preflight import Finding
 from bitnet.diagnosis.facts import Facts, OptimizerFacts
 from bitnet.diagnosis.weights import DEAD_ROW
-from bitnet.evaluation.diversity import COLLAPSED_CONTEXT_INFORMATION, COLLAPSED_TOP1_SHARE
+from bitnet.evaluation.diversity import (
+    COLLAPSED_CONTEXT_INFORMATION,
+    COLLAPSED_TOP1_SHARE,
+    DOWN,
+)
 
-__all__ = ["DEAD_TOKENS", "LARGE_TIED", "MOVED", "findings"]
+__all__ = [
+    "DEAD_TOKENS",
+    "LARGE_TIED",
+    "MOVED",
+    "MOVED_DOWN",
+    "SETTLED",
+    "coupled_decay",
+    "findings",
+]
 
-# Nats that one update turns the predictions by: at that pace 20 updates turn them by a nat. Models
-# that learned moved by at most a third of it, those with a hundred times their rate by more.
-MOVED = 0.05
+RATE = "rate too high"
+
+# Nats that one update turns the predictions by. Models that learned stayed below the first, also
+# while they learned fast. From the hundredth update on, those that had learned nothing of the
+# context yet (down, or no better than the unigram model) stayed below the second: how frequent
+# tokens are is soon learned, and more means that the updates throw the model about.
+MOVED, MOVED_DOWN, SETTLED = 0.2, 0.01, 100
 # Share of the text's different tokens with a dead row; a padding token or two is dead on purpose.
 DEAD_TOKENS = 0.01
-# Root mean square of the entries of a matrix that is embedding and head. PyTorch starts an embedding
-# at 1; one that a head of 0.02 is meant to share has a fiftieth of that.
-LARGE_TIED = 0.5
+# Root mean square of the entries of a matrix that is embedding and head. PyTorch starts an
+# embedding at 1, where one that a head shares is meant to start near 0.02.
+LARGE_TIED = 0.8
 
 
 def findings(facts: Facts) -> list[Finding]:
     """The warnings about a model, then the notes; each says what to do where that is known."""
     found = [*_of_the_state(facts), *_of_the_optimizer(facts), *_of_the_ends(facts)]
+    if not any(finding.subject == RATE for finding in found):  # which makes every weight large
+        found += _of_a_large_head(facts)
     return sorted(found, key=lambda finding: finding.level != "warning")
 
 
@@ -41,13 +59,15 @@ def _of_the_state(facts: Facts) -> Iterator[Finding]:
         parts = []
         if m["context_information"] < COLLAPSED_CONTEXT_INFORMATION:
             few = f"{m['context_information']:.2f} nats of mutual information"
-            parts.append(f"the context hardly matters ({few}, below {COLLAPSED_CONTEXT_INFORMATION})")
+            parts.append(
+                f"the context hardly matters ({few}, below {COLLAPSED_CONTEXT_INFORMATION})"
+            )
         if m["top1_share"] > COLLAPSED_TOP1_SHARE:
             text = f"the text's commonest has {r['human_top1_share']:.0%}"
             parts.append(f"one token wins {m['top1_share']:.0%} of the positions ({text})")
         yield Finding("warning", "collapsed", "; ".join(parts))
     loss = m["val_loss"]
-    if loss > ln_v:
+    if loss > ln_v and facts.state != "dead":
         worse = f"the loss of {loss:.2f} nats is above {ln_v:.2f}, that of a uniform prediction"
         why = "it is sure of what is wrong, as after updates that were too large, or the text is "
         yield Finding("warning", "worse than guessing", f"{worse}: {why}of another tokenizer")
@@ -62,38 +82,49 @@ def _of_the_optimizer(facts: Facts) -> Iterator[Finding]:
         yield Finding("note", "optimizer", "none was given: decay and rate were not looked at")
         return
     if optimizer.kind == "coupled":
-        yield Finding("warning", "coupled decay", _coupled(facts, optimizer))
+        said = coupled_decay(optimizer.name, optimizer.coefficient, optimizer.rate)
+        yield Finding("warning", "coupled decay", said + _outweighed(facts))
     if optimizer.kind == "unknown":
         name = f"how {optimizer.name} applies its decay could not be found out"
         yield Finding("note", "decay", name)
     if math.isnan(optimizer.moved):
         none = f"{optimizer.name} has no moments yet, or of an unknown kind"
         yield Finding("note", "rate", f"{none}: its rate was not looked at")
-    elif optimizer.moved > MOVED:
+    elif _thrown(facts, optimizer):
         moved = f"one update turns the predictions by {optimizer.moved:.2f} nats"
-        usual = f"(learning takes less than {MOVED}); take a tenth of the rate"
-        message = f"at {optimizer.rate:g}, {moved} {usual}, or clip the gradient"
-        yield Finding("warning", "rate too high", message)
+        remedy = "take a tenth of the rate, or clip the gradient"
+        message = f"at {optimizer.rate:g}, {moved}, and does not let it learn: {remedy}"
+        yield Finding("warning", RATE, message)
     left = [group.name for group in facts.groups if not group.held]
     if left:
         where = f"weights of {', '.join(left)} are not in the optimizer"
         yield Finding("warning", "not trained", f"{where}, and stay as they are")
 
 
-def _coupled(facts: Facts, optimizer: OptimizerFacts) -> str:
-    parts = [
-        f"{optimizer.name} with weight_decay={optimizer.coefficient:g} adds the decay to the "
-        f"gradient and divides by the size of both, so that where decay is the larger part a weight "
-        f"shrinks by the learning rate ({optimizer.rate:g}) per update, whatever the coefficient"
-    ]
-    rows = [f"{end} of {n} of {of}" for end, (n, of) in facts.ends.outweighed.items() if n]
-    if rows:
-        parts.append(f"it is the larger part in the rows of the {' and of the '.join(rows)} tokens")
-    larger = [f"{g.name} ({g.ratio:.1f} times)" for g in facts.groups if g.ratio > 1]
-    if larger:
-        parts.append(f"it outweighs the gradient of {', '.join(larger)}")
-    parts.append("use AdamW with the same coefficient, or take decay off")
-    return "; ".join(parts)
+def _thrown(facts: Facts, optimizer: OptimizerFacts) -> bool:
+    """Whether updates are so large that the model cannot learn, coupled decay aside."""
+    settled = optimizer.kind != "coupled" and optimizer.updates >= SETTLED
+    learned = facts.measures["val_loss"] < facts.references["unigram_loss"]
+    stuck = settled and (facts.state in DOWN or not learned)
+    return optimizer.moved > (MOVED_DOWN if stuck else MOVED)
+
+
+def coupled_decay(name: str, coefficient: float, rate: float) -> str:
+    """What an optimizer of coupled decay does to weights."""
+    return (
+        f"{name} with weight_decay={coefficient:g} adds the decay to the gradient and divides by "
+        f"the size of both, so that where decay is the larger part a weight shrinks by the "
+        f"learning rate ({rate:g}) per update, whatever the coefficient; use AdamW with the same "
+        "coefficient, or take decay off"
+    )
+
+
+def _outweighed(facts: Facts) -> str:
+    """Where decay is the larger part."""
+    outweighed = facts.ends.outweighed.items()
+    rows = [f"the {end}'s rows of {n} of {of} tokens" for end, (n, of) in outweighed if n]
+    groups = [f"all {group.name} together" for group in facts.groups if group.ratio > 1]
+    return f". It is the larger part in {', '.join(rows + groups)}" if rows or groups else ""
 
 
 def _of_the_ends(facts: Facts) -> Iterator[Finding]:
@@ -105,7 +136,7 @@ def _of_the_ends(facts: Facts) -> Iterator[Finding]:
         dead, of = sum(r.dead for r in there), sum(r.tokens for r in there)
         if of and dead >= max(1, DEAD_TOKENS * of):
             small = f"have less than {DEAD_ROW:.0%} of the norm of the larger rows"
-            what = "cannot be told apart by it" if end == "embedding" else "can hardly be predicted"
+            what = "look alike to it" if end == "embedding" else "get the same logit anywhere"
             message = f"the {end}'s rows of {dead} of {of} tokens of the text {small}: these {what}"
             yield Finding("warning", "dead rows", message)
     if facts.has_head and facts.declared_tied is False and facts.tied:
@@ -115,7 +146,10 @@ def _of_the_ends(facts: Facts) -> Iterator[Finding]:
         wrong = "embedding and head are two matrices, though tie_word_embeddings is True"
         lost = "one of them is lost when the model is saved and loaded"
         yield Finding("warning", "head not tied", f"{wrong}: {lost}; call tie_weights()")
-    elif facts.tied and facts.embedding_size > LARGE_TIED:
+
+
+def _of_a_large_head(facts: Facts) -> Iterator[Finding]:
+    if facts.tied and facts.declared_tied is not False and facts.embedding_size > LARGE_TIED:
         large = f"embedding and head are one matrix with entries of {facts.embedding_size:.2f}"
         why = "an embedding's start, at which a head's logits are far too large"
         remedy = "give the head weights of its own, or start both at 0.02"

@@ -17,7 +17,10 @@ __all__ = ["KINDS", "Stepper"]
 # the coefficient; by rate times coefficient of itself; or nobody knows.
 KINDS = ("none", "coupled", "proportional", "unknown")
 TRIAL_LR, TRIAL_DECAY = 1e-3, 0.1
-SIZES = (1.0, 0.1)  # of the weights of the trial: proportional decay moves them 10 : 1, coupled 1 : 1
+SIZES = (
+    1.0,
+    0.1,
+)  # of the weights of the trial: proportional decay moves them 10 : 1, coupled 1 : 1
 _PLACES = {"foreach", "fused", "capturable", "differentiable", "maximize"}  # not what it computes
 
 
@@ -69,6 +72,11 @@ class Stepper:
     def coefficient(self) -> float:
         """The largest coefficient of decay of any group."""
         return max(decay for _, decay in self.settings.values())
+
+    @property
+    def updates(self) -> int:
+        """How many it has made; 0 for one that does not count, such as SGD."""
+        return max((int(s.get("step", 0)) for s in self.optimizer.state.values()), default=0)
 
     @cached_property
     def kind(self) -> str:

@@ -26,8 +26,8 @@ class Subject:
 
     model: nn.Module
     vocab_size: int
-    embedding: nn.Module | None
-    head: nn.Module | None
+    embedding: Any
+    head: Any
 
     @classmethod
     def of(cls, model: nn.Module, ids: Tensor) -> "Subject":

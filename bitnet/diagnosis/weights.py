@@ -115,8 +115,9 @@ def ends(
         norms = weight.double().norm(dim=1).cpu()
         dead = norms < DEAD_ROW * norms.quantile(LARGER)
         for name, (low, high) in ROW_BINS.items():
-            chosen = (sample.counts >= low) & (sample.counts <= (high or sample.counts.max()))
-            if high == 0 or chosen.any():
+            most = sample.counts.max() if high is None else high
+            chosen = (sample.counts >= low) & (sample.counts <= most)
+            if chosen.any():
                 rows.append(
                     Rows(end, name, int(chosen.sum()), norms[chosen].mean().item(),
                          int(dead[chosen].sum()))
