@@ -45,8 +45,8 @@ class EarlyWarning:
     def in_words(self, value: float) -> str:
         """What it found, and what that was worth."""
         read = {
-            "entropy": f"predictive entropy is {value:.2f} of ln V (above {self.threshold})",
-            "information": f"mutual information is {value:.2f} nats (below {self.threshold})",
+            "entropy": f"predictive entropy is {value:.2f} of ln V (above {self.threshold:.2f})",
+            "information": f"mutual information is {value:.2f} nats (below {self.threshold:.2f})",
         }[self.quantity]
         when = f"after {self.share:.0%} of the updates"
         worth = f"{self.right} of {self.rang} such runs ended dead or collapsed"
@@ -54,6 +54,6 @@ class EarlyWarning:
 
 
 ALARMS = (
-    EarlyWarning("entropy", 0.1, 0.871, rang=17, right=16, down=16, runs=59),
+    EarlyWarning("entropy", 0.1, 0.8714, rang=17, right=16, down=16, runs=59),
     EarlyWarning("information", 0.25, 0.147, rang=17, right=16, down=16, runs=59),
 )

@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
-from transformers import TrainerCallback
 
+from bitnet import checks
 from bitnet.diagnosis.watch import EVERY, WATCHED, Watch
+
+try:
+    from transformers import TrainerCallback
+except ImportError as error:
+    remedy = "install it with: pip install 'bitnet[export]'"
+    raise checks.ParameterError(
+        "DiversityCallback", "transformers", f"a package that is missing here; {remedy}"
+    ) from error
 
 __all__ = ["DiversityCallback"]
 

@@ -64,7 +64,8 @@ def ids_of(text: object, words: Words) -> Tensor:
         ids = torch.as_tensor(text).detach().flatten().cpu()
     except Exception as error:
         raise checks.ParameterError("text", _type(text), allowed) from error
-    if ids.dtype == torch.bool or ids.is_floating_point() or not len(ids) or ids.min() < 0:
+    whole = not (ids.dtype == torch.bool or ids.is_floating_point() or ids.is_complex())
+    if not whole or not len(ids) or ids.long().min() < 0:
         raise checks.ParameterError("text", f"{ids.dtype} [{len(ids)}]", allowed)
     return ids.long()
 
