@@ -5,8 +5,10 @@ is diagnosed with its optimizer. The thresholds of the findings were chosen on s
 """
 
 import argparse
+import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -63,35 +65,49 @@ CASES: dict[str, tuple[str, Make, Optimize]] = {
 }  # fmt: skip
 
 
+def diagnosed(name: str, seed: int) -> bitnet.Diagnosis | None:
+    """The diagnosis of one of the `CASES` after its training; None if it is refused as diverged."""
+    fault, make, optimize = CASES[name]
+    torch.manual_seed(seed)
+    model, ids = make(), token_text()
+    optimizer = optimize(list(model.parameters()))
+
+    def callback(step: int) -> None:
+        if fault == "dead rows":
+            kill_rows(model)
+
+    train(model, optimizer, ids[:TRAINED], seed=seed, callback=callback)
+    try:
+        return bitnet.diagnose(model, ids[TRAINED:], optimizer, positions=POSITIONS)
+    except bitnet.ParameterError:
+        return None
+
+
 def main() -> None:
-    """Train and diagnose all of them, and print how often each finding came."""
+    """Train and diagnose all of them, print how often each finding came, and write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=200)
+    parser.add_argument("--output", default="runs/bench-faults.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    ids = token_text()
-    table = Table("model", "fault", "named", "other warnings", "loss")
-    for name, (fault, make, optimize) in CASES.items():
-        found, losses = Counter(), []
-        for seed in range(options.first, options.first + options.seeds):
-            torch.manual_seed(seed)
-            model = make()
-            optimizer = optimize(list(model.parameters()))
-            after = kill_rows if fault == "dead rows" else lambda model: None
-            train(model, optimizer, ids[:TRAINED], seed=seed, callback=lambda _: after(model))
-            try:
-                diagnosis = bitnet.diagnose(model, ids[TRAINED:], optimizer, positions=POSITIONS)
-            except bitnet.ParameterError:
-                found["refused: not finite"] += 1
-                continue
-            found.update(finding.subject for finding in diagnosis.warnings)
-            losses.append(diagnosis.measures["val_loss"])
-        named = f"{found.pop(fault, 0)} of {options.seeds}" if fault else ""
-        others = ", ".join(f"{subject} {count}" for subject, count in found.items())
-        span = f"{min(losses):.2f} to {max(losses):.2f}" if losses else ""
-        table.add_row(name, fault, named, others, span)
+    table, rows = Table("model", "fault", "named", "all warnings", "loss"), []
+    for name, (fault, _, _) in CASES.items():
+        seeds = range(options.first, options.first + options.seeds)
+        found = [diagnosed(name, seed) for seed in seeds]
+        counts = Counter(f.subject for d in found if d is not None for f in d.warnings)
+        losses = [round(d.measures["val_loss"], 2) for d in found if d is not None]
+        rows.append({
+            "model": name, "fault": fault, "seeds": list(seeds), "warnings": dict(counts),
+            "losses": losses, "refused": found.count(None),
+        })  # fmt: skip
+        said = ", ".join(f"{subject} {count}" for subject, count in counts.items())
+        named = f"{counts[fault]} of {len(seeds)}" if fault else ""
+        table.add_row(name, fault, named, said, " ".join(map(str, losses)))
     Console(width=140).print(table)
+    path = Path(options.output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"torch": torch.__version__, "cases": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ share of the updates between two of them.
 """
 
 import argparse
+import json
 import statistics
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -25,11 +27,13 @@ SIZES = (
 
 
 def main() -> None:
-    """Measure every size, and print the table."""
+    """Measure every size, print the table and write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.watch", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--output", default="runs/bench-watch.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    rows = []
     table = Table("hidden", "vocabulary", "batch", "update, ms", "look, ms", "cost")
     for hidden, layers, size, batch, length in SIZES:
         model = PlainGPT(hidden, layers, size=size)
@@ -54,9 +58,15 @@ def main() -> None:
         # The first round is a warm-up.
         ms = {name: 1000 * statistics.median(found[1:]) for name, found in times.items()}
         share = ms["look"] / (EVERY * ms["update"])
+        row = {"hidden": hidden, "layers": layers, "vocabulary": size, "batch": f"{batch}x{length}"}
+        rows.append(row | {name: round(value, 1) for name, value in ms.items()} | {"share": share})
         cells = (f"{ms['update']:.1f}", f"{ms['look']:.1f}", f"{share:.2%}")
         table.add_row(f"{hidden}", f"{size}", f"{batch}x{length}", *cells)
     Console().print(table)
+    facts = {"every": EVERY, "positions": WATCHED, "torch": torch.__version__, "sizes": rows}
+    path = Path(options.output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(facts, indent=1) + "\n")
     Console().print(f"every {EVERY} updates, {WATCHED} positions, torch {torch.__version__}")
 
 

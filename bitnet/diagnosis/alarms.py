@@ -48,7 +48,7 @@ class EarlyWarning:
             "entropy": f"predictive entropy is {value:.2f} of ln V (above {self.threshold:.2f})",
             "information": f"mutual information is {value:.2f} nats (below {self.threshold:.2f})",
         }[self.quantity]
-        when = f"after {self.share:.0%} of the updates"
+        when = f"after {100 * self.share:.0f} % of the updates"
         worth = f"{self.right} of {self.rang} such runs ended dead or collapsed"
         return f"{read} {when}: {worth} in the miniature, and none of the others"
 

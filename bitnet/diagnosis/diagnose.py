@@ -6,14 +6,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bitnet import checks
 from bitnet.analysis.preflight import Finding
 from bitnet.diagnosis.facts import Facts, gather
 from bitnet.diagnosis.findings import findings
 from bitnet.diagnosis.optimizer import Stepper
-from bitnet.diagnosis.sample import LEAST, POSITIONS, Sample
-from bitnet.diagnosis.subject import Subject
-from bitnet.diagnosis.words import Words, check_size, ids_of
+from bitnet.diagnosis.sample import POSITIONS, Sample
+from bitnet.diagnosis.words import Words
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -69,16 +67,11 @@ def diagnose(
     transformers, of tokenizers, or a `Vocabulary`). With the `optimizer` that trains it, decay and
     rate are looked at too. Model, optimizer, gradients and random numbers are left as they were.
 
-    Raises: `ParameterError`, one line, for a model without a vocabulary head or with logits that
-    are not finite, a tokenizer of another size, a text that is too short, and an optimizer of
-    another model.
+    Raises: `ParameterError`, one line, for a model that is not causal, has no vocabulary head or
+    logits that are not finite, a tokenizer of another size, a text that is too short, and an
+    optimizer of another model.
     """
-    positions = checks.integer("positions", positions, 1)
-    words = Words(tokenizer)
-    ids = ids_of(text, words)
-    checks.integer("tokens of the text", len(ids), LEAST)
-    subject = Subject.of(model, ids)
-    check_size(words, subject.vocab_size)
+    sample, subject, words = Sample.for_model(model, text, tokenizer, positions)
     stepper = None if optimizer is None else Stepper.of(optimizer, subject)
-    facts = gather(subject, Sample.of(ids, subject.vocab_size, positions), stepper)
+    facts = gather(subject, sample, stepper)
     return Diagnosis(facts, findings(facts), words)

@@ -52,7 +52,7 @@ def _of_the_state(facts: Facts) -> Iterator[Finding]:
     m, r = facts.measures, facts.references
     ln_v = r["ln_vocabulary"]
     if facts.state == "dead":
-        share = f"its entropy is {m['predictive_entropy'] / ln_v:.1%} of ln V"
+        share = f"its entropy is {100 * m['predictive_entropy'] / ln_v:.1f} % of ln V"
         why = "it is untrained, or its weights have died"
         yield Finding("warning", "dead", f"every prediction is uniform ({share}): {why}")
     if facts.state == "collapsed":
@@ -63,8 +63,8 @@ def _of_the_state(facts: Facts) -> Iterator[Finding]:
                 f"the context hardly matters ({few}, below {COLLAPSED_CONTEXT_INFORMATION})"
             )
         if m["top1_share"] > COLLAPSED_TOP1_SHARE:
-            text = f"the text's commonest has {r['human_top1_share']:.0%}"
-            parts.append(f"one token wins {m['top1_share']:.0%} of the positions ({text})")
+            text = f"the text's commonest has {100 * r['human_top1_share']:.0f} %"
+            parts.append(f"one token wins {100 * m['top1_share']:.0f} % of the positions ({text})")
         yield Finding("warning", "collapsed", "; ".join(parts))
     loss = m["val_loss"]
     if loss > ln_v and facts.state != "dead":
@@ -82,8 +82,9 @@ def _of_the_optimizer(facts: Facts) -> Iterator[Finding]:
         yield Finding("note", "optimizer", "none was given: decay and rate were not looked at")
         return
     if optimizer.kind == "coupled":
-        said = coupled_decay(optimizer.name, optimizer.coefficient, optimizer.rate)
-        yield Finding("warning", "coupled decay", said + _outweighed(facts))
+        o, where = optimizer, _outweighed(facts)
+        said = coupled_decay(o.name, o.coefficient, o.rate, where)
+        yield Finding("warning", "coupled decay", said)
     if optimizer.kind == "unknown":
         name = f"how {optimizer.name} applies its decay could not be found out"
         yield Finding("note", "decay", name)
@@ -109,13 +110,13 @@ def _thrown(facts: Facts, optimizer: OptimizerFacts) -> bool:
     return optimizer.moved > (MOVED_DOWN if stuck else MOVED)
 
 
-def coupled_decay(name: str, coefficient: float, rate: float) -> str:
-    """What an optimizer of coupled decay does to weights."""
+def coupled_decay(name: str, coefficient: float, rate: float, where: str = "") -> str:
+    """What an optimizer of coupled decay does to weights, and where, if that is known."""
     return (
         f"{name} with weight_decay={coefficient:g} adds the decay to the gradient and divides by "
         f"the size of both, so that where decay is the larger part a weight shrinks by the "
-        f"learning rate ({rate:g}) per update, whatever the coefficient; use AdamW with the same "
-        "coefficient, or take decay off"
+        f"learning rate ({rate:g}) per update, whatever the coefficient{where}; use AdamW with the "
+        "same coefficient, or take decay off"
     )
 
 
@@ -124,7 +125,7 @@ def _outweighed(facts: Facts) -> str:
     outweighed = facts.ends.outweighed.items()
     rows = [f"the {end}'s rows of {n} of {of} tokens" for end, (n, of) in outweighed if n]
     groups = [f"all {group.name} together" for group in facts.groups if group.ratio > 1]
-    return f". It is the larger part in {', '.join(rows + groups)}" if rows or groups else ""
+    return f": here in {', '.join(rows + groups)}" if rows or groups else ""
 
 
 def _of_the_ends(facts: Facts) -> Iterator[Finding]:
@@ -135,7 +136,7 @@ def _of_the_ends(facts: Facts) -> Iterator[Finding]:
         there = [r for r in facts.ends.rows if r.end == end and r.frequency != "never"]
         dead, of = sum(r.dead for r in there), sum(r.tokens for r in there)
         if of and dead >= max(1, DEAD_TOKENS * of):
-            small = f"have less than {DEAD_ROW:.0%} of the norm of the larger rows"
+            small = f"have less than {100 * DEAD_ROW:.0f} % of the norm of the larger rows"
             what = "look alike to it" if end == "embedding" else "get the same logit anywhere"
             message = f"the {end}'s rows of {dead} of {of} tokens of the text {small}: these {what}"
             yield Finding("warning", "dead rows", message)

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bitnet import checks
+from bitnet.diagnosis.subject import Subject
+from bitnet.diagnosis.words import Words, check_size, ids_of
 from bitnet.evaluation.diversity import (
     CONTINUATION,
     OPENING,
@@ -56,6 +59,21 @@ class Sample:
         left[asked] = False
         windows = pieces[asked]
         return cls(windows, spread(windows, LENGTH, PASSAGES), pieces[left].flatten(), vocab_size)
+
+    @classmethod
+    def for_model(
+        cls, model: nn.Module, text: object, tokenizer: Any, positions: object
+    ) -> tuple["Sample", Subject, Words]:
+        """The sample of a text, and whom it is for: all that can be wrong with them is refused.
+
+        Raises: `ParameterError`.
+        """
+        wanted, words = checks.integer("positions", positions, 1), Words(tokenizer)
+        ids = ids_of(text, words)
+        checks.integer("tokens of the text", len(ids), LEAST)  # before a model is run
+        subject = Subject.of(model, ids)
+        check_size(words, subject.vocab_size)
+        return cls.of(ids, subject.vocab_size, wanted), subject, words
 
     @property
     def prompts(self) -> Tensor:

@@ -14,6 +14,7 @@ from bitnet.evaluation.diversity import PROMPT_LENGTH
 
 __all__ = ["GAINS", "MATRICES", "TIED", "Subject"]
 
+ROUNDING = 0.01  # of the spread of logits; more is moved by a later token that is looked at
 TIED, MATRICES, GAINS = "embedding and head", "matrices", "gains and biases"
 
 
@@ -33,8 +34,8 @@ class Subject:
     def of(cls, model: nn.Module, ids: Tensor) -> "Subject":
         """The subject, tried on the first of these ids [N]; the model's mode stays as it was.
 
-        Raises: `ParameterError` for what is no such module, cannot be run on the ids, has no
-        vocabulary head, or a smaller one than the ids need.
+        Raises: `ParameterError` for what is no such module, cannot be run on the ids, sees what
+        comes later, has no vocabulary head, or a smaller one than the ids need.
         """
         if not isinstance(model, nn.Module) or next(model.parameters(), None) is None:
             allowed = "must be a torch.nn.Module with weights that returns logits"
@@ -43,9 +44,11 @@ class Subject:
         largest, embedding = int(ids.max()), _embedding(model)
         if embedding is not None and largest >= len(embedding.weight):
             raise _too_few(model, f"has embeddings of {len(embedding.weight)} tokens", largest)
+        few = ids[None, :PROMPT_LENGTH].to(subject.device)
+        other = torch.cat([few[:, :-1], (few[:, -1:] + 1) % (largest + 1)], dim=1)
         try:
             with subject.at_rest():
-                found = _logits(model(ids[None, :PROMPT_LENGTH].to(subject.device)))
+                found, unlike = (_logits(model(row)) for row in (few, other))
         except Exception as error:  # of a stranger's code, which may raise whatever it likes
             failed = f"cannot be run on ids [1, {PROMPT_LENGTH}] ({checks.first_line(error)})"
             raise checks.ParameterError("model", _name(model), failed) from error
@@ -57,6 +60,11 @@ class Subject:
         size = found.shape[-1]
         if largest >= size:
             raise _too_few(model, f"predicts {size} tokens", largest)
+        assert unlike is not None
+        change = (found - unlike)[:, :-1].abs().max()
+        if change > ROUNDING * found.std():
+            sees = "predicts from the tokens that it is to predict, and is no causal model"
+            raise checks.ParameterError("model", _name(model), sees)
         return cls(model, size, embedding, _head(model, size))
 
     @property
@@ -159,4 +167,5 @@ def _asked(model: nn.Module, method: str) -> Any:
     except (AttributeError, NotImplementedError):
         return None
     weight = getattr(found, "weight", None)
-    return found if isinstance(weight, Tensor) and weight.ndim == 2 else None
+    plain = isinstance(weight, Tensor) and weight.ndim == 2 and weight.is_floating_point()
+    return found if plain else None

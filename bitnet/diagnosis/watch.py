@@ -13,8 +13,6 @@ from bitnet.diagnosis.findings import coupled_decay
 from bitnet.diagnosis.look import glance
 from bitnet.diagnosis.optimizer import Stepper
 from bitnet.diagnosis.sample import Sample
-from bitnet.diagnosis.subject import Subject
-from bitnet.diagnosis.words import Words, check_size, ids_of
 from bitnet.evaluation.diversity import state
 from bitnet.terminal import say
 
@@ -61,12 +59,7 @@ class Watch:
     ):
         self.every = checks.integer("every", every, 1)
         steps = checks.integer("steps", steps, 0)
-        words = Words(tokenizer)
-        ids = ids_of(text, words)
-        self.subject = Subject.of(model, ids)
-        check_size(words, self.subject.vocab_size)
-        positions = checks.integer("positions", positions, 1)
-        self.sample = Sample.of(ids, self.subject.vocab_size, positions)
+        self.sample, self.subject, _ = Sample.for_model(model, text, tokenizer, positions)
         self.references = self.sample.references
         self.due = {alarm.step(steps): alarm for alarm in ALARMS} if steps else {}
         self.looks: list[Look] = []

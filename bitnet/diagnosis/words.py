@@ -9,7 +9,7 @@ from torch import Tensor
 from bitnet import checks
 from bitnet.tokenizer import Vocabulary
 
-__all__ = ["PADDING", "Words", "ids_of"]
+__all__ = ["PADDING", "Words", "check_size", "ids_of"]
 
 # Rows that a vocabulary is padded with, to a multiple that suits the hardware: fewer than these.
 PADDING = 1024

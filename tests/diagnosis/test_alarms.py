@@ -59,7 +59,7 @@ def test_an_alarm_reads_its_quantity_and_says_what_it_was_worth(runs):
     assert information.value(measures, history.references) == measures["context_information"]
     assert entropy.in_words(0.9).startswith("predictive entropy is 0.90 of ln V (above 0.87) ")
     assert entropy.in_words(0.9).endswith(
-        "after 10% of the updates: 16 of 17 such runs ended dead or collapsed in the miniature, "
+        "after 10 % of the updates: 16 of 17 such runs ended dead or collapsed in the miniature, "
         "and none of the others"
     )
     assert information.rings({"context_information": 0.1}, {})

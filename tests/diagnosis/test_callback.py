@@ -21,32 +21,40 @@ class Windows(Dataset):
         return {"input_ids": self.rows[i], "labels": self.rows[i]}
 
 
-def trained(folder, texts, watched, **settings):
+def trained(folder, texts, watched, decay=None):
+    """A trainer after its training, and what its loggers heard; Adam with a decay, if it is given.
+
+    Else the Trainer's own AdamW.
+    """
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
     class Listener(TrainerCallback):
         """What loggers such as TensorBoard's are: they are told of every log."""
 
-        heard = []
+        def __init__(self):
+            self.heard = []
 
         def on_log(self, args, state, control, logs=None, **kwargs):
             self.heard.append((state.global_step, dict(logs)))
 
     torch.manual_seed(0)
-    settings = {"optim": "adamw_torch", "weight_decay": 0.1} | settings
+    model = gpt2()
+    optimizer = None if decay is None else torch.optim.Adam(model.parameters(), weight_decay=decay)
     arguments = TrainingArguments(
         str(folder), max_steps=20, per_device_train_batch_size=8, learning_rate=5e-3, use_cpu=True,
-        logging_steps=5, save_strategy="no", report_to="none", disable_tqdm=True, **settings,
+        logging_steps=5, save_strategy="no", report_to="none", disable_tqdm=True,
+        optim="adamw_torch", weight_decay=0.1,
     )  # fmt: skip
-    Listener.heard = []
+    listener = Listener()
     trainer = Trainer(
-        gpt2(), arguments, train_dataset=Windows(texts[0]), callbacks=[Listener()],
+        model, arguments, train_dataset=Windows(texts[0]), callbacks=[listener],
+        optimizers=(optimizer, None),
     )  # fmt: skip
     if watched:
         callback = bitnet.DiversityCallback(trainer, texts[1], every=5, positions=64)
         trainer.add_callback(callback)
     trainer.train()
-    return trainer, Listener.heard
+    return trainer, listener.heard
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +89,10 @@ def test_the_watch_is_kept_on_the_callback(both):
     (callback,) = [c for c in trainer.callback_handler.callbacks if hasattr(c, "watch")]
     assert len(callback.watch.looks) == 5
     assert trainer.state.log_history[-1]["train_loss"] > 0
+
+
+def test_the_trainer_s_optimizer_is_looked_at(tmp_path, texts, capsys):
+    trained(tmp_path, texts, watched=True, decay=0.1)
+    assert "warning: Adam with weight_decay=0.1 adds the decay to the gradient" in (
+        capsys.readouterr().out
+    )

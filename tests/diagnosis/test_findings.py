@@ -103,7 +103,7 @@ def test_updates_that_blow_up_are_named_where_nothing_counts_them(texts):
     torch.manual_seed(14)
     model = PlainGPT()
     optimizer = SGD(model.parameters(), lr=8.0, momentum=0.9)
-    assert "worse than guessing" in warned(trained(model, optimizer, texts, seed=14))
+    assert "worse than guessing" in warned(trained(model, optimizer, texts, seed=14, steps=60))
 
 
 @pytest.mark.parametrize("end", ["wte", "head"])
@@ -116,7 +116,7 @@ def test_dead_rows_are_named_with_their_number(end, texts):
             getattr(model, end).weight[10:50] = 0
 
     optimizer = AdamW(model.parameters(), lr=4e-3)
-    said = warned(trained(model, optimizer, texts, seed=15, callback=kill))
+    said = warned(trained(model, optimizer, texts, seed=15, steps=100, callback=kill))
     name = {"wte": "embedding", "head": "head"}[end]
     assert set(said) == {"dead rows"}
     assert said["dead rows"].startswith(f"the {name}'s rows of 40 of ")
@@ -134,7 +134,7 @@ def test_a_head_that_is_tied_against_its_configuration_is_named(texts):
     torch.manual_seed(17)
     model = gpt2(tied=False)
     model.lm_head.weight = model.transformer.wte.weight
-    found = trained(model, AdamW(model.parameters(), lr=4e-3), texts, seed=17)
+    found = trained(model, AdamW(model.parameters(), lr=4e-3), texts, seed=17, steps=100)
     assert set(warned(found)) == {"head tied"}
     assert "though tie_word_embeddings is False" in warned(found)["head tied"]
 
@@ -149,7 +149,7 @@ def test_a_head_that_is_not_tied_against_its_configuration_is_named(texts):
 def test_a_head_tied_to_an_embedding_as_pytorch_starts_it_is_named(texts):
     torch.manual_seed(18)
     model = PlainGPT(tied=True, std=0)
-    found = trained(model, AdamW(model.parameters(), lr=4e-3), texts, seed=18)
+    found = trained(model, AdamW(model.parameters(), lr=4e-3), texts, seed=18, steps=100)
     assert set(warned(found)) == {"head tied"}
     assert "an embedding's start" in warned(found)["head tied"]
 

@@ -1,4 +1,4 @@
-"""Models by their names: runs of ours, folders of transformers, and what is neither or not whole."""
+"""Models by their names: runs of ours, folders of transformers, and what is neither or broken."""
 
 import json
 import sys

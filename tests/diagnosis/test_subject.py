@@ -80,6 +80,14 @@ def test_modes_are_as_before_whatever_happens():
     assert not model.norm.training
 
 
+class LooksAhead(PlainGPT):
+    """As BERT does: every position sees all others."""
+
+    def forward(self, ids):
+        x = self.wte(ids)
+        return self.head(x + x.mean(1, keepdim=True))
+
+
 def fail(_):
     raise IndexError("position 65 of 64\nand more")
 
@@ -93,6 +101,7 @@ def fail(_):
         (Returning(lambda x: x[:, 0]), r"returns a tensor \[1, 8\]: no vocabulary head"),
         (Returning(lambda x: {"hidden": x}), "returns no tensor: no vocabulary head"),
         (Returning(lambda x: x.long()), "returns no tensor: no vocabulary head"),
+        (LooksAhead(), "predicts from the tokens that it is to predict, and is no causal model"),
         (Returning(fail), r"cannot be run on ids \[1, 8\] \(position 65 of 64\)"),
         (Returning(lambda x: x, size=50), "embeddings of 50 tokens, and the text has id 399"),
     ],
@@ -104,7 +113,7 @@ def test_what_is_no_language_model_is_refused_in_one_line(model, match):
 
 
 def test_a_base_model_of_transformers_has_no_head():
-    with pytest.raises(ParameterError, match="GPT2Model.*no vocabulary head"):
+    with pytest.raises(ParameterError, match=r"GPT2Model.*no vocabulary head"):
         Subject.of(gpt2().transformer, IDS)
 
 
@@ -112,6 +121,6 @@ def test_logits_that_are_not_finite_are_refused_unless_asked_for():
     subject = Subject.of(PlainGPT(), IDS)
     with torch.no_grad():
         subject.model.norm.bias[0] = torch.nan
-    with pytest.raises(ParameterError, match="^model = 'PlainGPT': returns logits that are not f"):
+    with pytest.raises(ParameterError, match=r"^model = 'PlainGPT': returns logits that are not f"):
         subject.logits(IDS[None, :4])
     assert subject.logits(IDS[None, :4], finite=False).isnan().any()

@@ -36,7 +36,7 @@ def test_without_a_tokenizer_ids_are_shown_as_numbers():
     words = Words()
     assert words.size is None
     assert words.decode([17, 4]) == "17 4"
-    with pytest.raises(ParameterError, match="^tokenizer = None: is needed"):
+    with pytest.raises(ParameterError, match=r"^tokenizer = None: is needed"):
         ids_of("abc", words)
 
 
@@ -51,7 +51,7 @@ def test_ids_of_every_make_are_one_row(ids):
 
 @pytest.mark.parametrize("text", [[1.5, 2.0], [-1, 2], [], [True, False], object(), ["a"], None])
 def test_what_is_no_text_is_refused_in_one_line(text):
-    with pytest.raises(ParameterError, match="^text = .*: must be a text, or token ids"):
+    with pytest.raises(ParameterError, match=r"^text = .*: must be a text, or token ids"):
         ids_of(text, Words())
 
 

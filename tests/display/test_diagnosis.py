@@ -99,6 +99,6 @@ def test_a_page_is_written_whole_or_not_at_all_and_over_nothing(found, tmp_path,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(module, "diagnosis_page", full)
-    with pytest.raises(ParameterError, match="^out = .*No space left on device"):
+    with pytest.raises(ParameterError, match=r"^out = .*No space left on device"):
         write_page(found, "m", tmp_path / "second.html")
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
