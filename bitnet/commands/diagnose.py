@@ -1,6 +1,7 @@
 """`bitnet diagnose`: what is wrong with a language model of anybody's."""
 
 import argparse
+from pathlib import Path
 
 import torch
 
@@ -37,8 +38,11 @@ def command(options: argparse.Namespace) -> int:
         diagnosis = diagnose(
             found.model.to(device), text, found.optimizer, found.words.tokenizer, options.positions
         )
-    write_page(diagnosis, options.model, path)
-    print_diagnosis(diagnosis, options.model)
+    folder = Path(options.model).expanduser()
+    # A page may be sent to others, whom a folder's place on this machine is nothing to.
+    name = folder.resolve().name if folder.is_dir() else options.model
+    write_page(diagnosis, name, path)
+    print_diagnosis(diagnosis, name)
     say(f"\n{path}  all of it, opens offline in a browser")
     return 0
 

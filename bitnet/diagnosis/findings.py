@@ -18,6 +18,7 @@ from bitnet.evaluation.diversity import (
 
 __all__ = [
     "DEAD_TOKENS",
+    "GUESSING",
     "LARGE_TIED",
     "MOVED",
     "MOVED_DOWN",
@@ -33,6 +34,8 @@ RATE = "rate too high"
 # context yet (down, or no better than the unigram model) stayed below the second: how frequent
 # tokens are is soon learned, and more means that the updates throw the model about.
 MOVED, MOVED_DOWN, SETTLED = 0.2, 0.01, 100
+# Nats above ln V. An untrained model of PyTorch's own initialisation stands 0.2 above it.
+GUESSING = 0.5
 # Share of the text's different tokens with a dead row; a padding token or two is dead on purpose.
 DEAD_TOKENS = 0.01
 # Root mean square of the entries of a matrix that is embedding and head. PyTorch starts an
@@ -67,8 +70,8 @@ def _of_the_state(facts: Facts) -> Iterator[Finding]:
             parts.append(f"one token wins {100 * m['top1_share']:.0f} % of the positions ({text})")
         yield Finding("warning", "collapsed", "; ".join(parts))
     loss = m["val_loss"]
-    if loss > ln_v and facts.state != "dead":
-        worse = f"the loss of {loss:.2f} nats is above {ln_v:.2f}, that of a uniform prediction"
+    if loss > ln_v + GUESSING:
+        worse = f"the loss of {loss:.2f} nats is far above {ln_v:.2f}, that of a uniform prediction"
         why = "it is sure of what is wrong, as after updates that were too large, or the text is "
         yield Finding("warning", "worse than guessing", f"{worse}: {why}of another tokenizer")
     elif loss >= r["bigram_loss"]:

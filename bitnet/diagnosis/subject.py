@@ -80,7 +80,9 @@ class Subject:
         """Whether embedding and head are one matrix."""
         ends = (self.embedding, self.head)
         first, second = (None if end is None else end.weight for end in ends)
-        return first is not None and second is not None and first.data_ptr() == second.data_ptr()
+        if first is None or second is None:
+            return False
+        return first is second or first.data_ptr() == second.data_ptr() != 0  # the same memory
 
     @property
     def declared_tied(self) -> bool | None:

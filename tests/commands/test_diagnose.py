@@ -29,10 +29,12 @@ def test_a_model_of_transformers_is_diagnosed(model, text, tmp_path, capsys):
     assert main([*words, "--device", "cpu"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
-    assert said.out.startswith(f"{model}: dead\nGPT2LMHeadModel, ")
+    assert said.out.startswith(f"{model.name}: dead\nGPT2LMHeadModel, ")
     assert "warning: dead: every prediction is uniform" in said.out
     assert said.out.endswith(f"{out}  all of it, opens offline in a browser\n")
-    assert "GPT2LMHeadModel" in text_of(out.read_text())
+    page = out.read_text()
+    assert "GPT2LMHeadModel" in text_of(page)
+    assert str(model) not in page  # it may be sent to others
 
 
 def test_a_run_of_ours_is_diagnosed_with_its_recipe(study, lines, tmp_path, monkeypatch, capsys):

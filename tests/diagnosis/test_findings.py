@@ -165,6 +165,13 @@ def test_weights_that_the_optimizer_lacks_are_named(texts):
     assert said["not trained"].startswith("weights of head are not")  # the others are frozen
 
 
+def test_an_untrained_model_as_pytorch_starts_it_raises_no_alarm(texts):
+    torch.manual_seed(20)
+    found = bitnet.diagnose(PlainGPT(std=0), texts[1], positions=1024)
+    assert found.measures["val_loss"] > found.references["ln_vocabulary"]
+    assert warned(found) == {}
+
+
 def test_an_untrained_model_is_dead_or_untrained(texts):
     torch.manual_seed(19)
     found = bitnet.diagnose(PlainGPT(), texts[1], positions=1024)

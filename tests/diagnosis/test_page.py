@@ -8,7 +8,14 @@ import pytest
 from bitnet.analysis import cause
 from bitnet.analysis.early import quantities
 from bitnet.diagnosis.alarms import ALARMS
-from bitnet.diagnosis.findings import DEAD_TOKENS, LARGE_TIED, MOVED, MOVED_DOWN, SETTLED
+from bitnet.diagnosis.findings import (
+    DEAD_TOKENS,
+    GUESSING,
+    LARGE_TIED,
+    MOVED,
+    MOVED_DOWN,
+    SETTLED,
+)
 from bitnet.diagnosis.sample import LEAST, LENGTH, POSITIONS
 from bitnet.diagnosis.watch import EVERY, WATCHED
 from bitnet.diagnosis.weights import DEAD_ROW, WINDOWS
@@ -94,6 +101,7 @@ def test_the_thresholds_of_the_page_are_those_of_the_code():
         f"{100 * diversity.COLLAPSED_TOP1_SHARE:.0f} %",
         f"by more than {MOVED} nats; by more than {MOVED_DOWN} if after {SETTLED} updates",
         f"at least {100 * DEAD_TOKENS:.0f} % have a row with less than {100 * DEAD_ROW:.0f} % of",
+        f"more than {GUESSING} nats above ln V",
         f"entries above {LARGE_TIED} (root",
         f"every {EVERY} updates at {WATCHED} positions",
         f"have {diversity.DIVERSE_UNIQUE_TOKENS} tokens to be diverse",
