@@ -1,10 +1,12 @@
 """How small BitNet b1.58 language models collapse in training, what cures it, how to prove it.
 
 The names below are the library: a plan and its execution, the verdict, the model and its parts.
-Figures are in `bitnet.display`; `docs/` in the checkout says where everything else is.
+`DiversityCallback` is one too, which needs transformers and is imported when it is named. Figures
+are in `bitnet.display`; `docs/` in the checkout says where everything else is.
 """
 
 import sys
+from typing import Any
 
 try:
     from bitnet.analysis.counts import checklist, final_counts
@@ -14,6 +16,8 @@ try:
     from bitnet.checks import ParameterError
     from bitnet.config import BitNetConfig, RunConfig
     from bitnet.data import Corpus, load_corpus
+    from bitnet.diagnosis.diagnose import Diagnosis, diagnose
+    from bitnet.diagnosis.watch import Watch
     from bitnet.evaluation.diversity import Probe, state
     from bitnet.evaluation.evaluate import measure
     from bitnet.evaluation.measures import MEASURES
@@ -35,8 +39,17 @@ except KeyboardInterrupt:  # these take seconds, and where they were stopped tel
 
 __all__ = [
     "ARMS", "BROKEN", "FIX", "MEASURES", "SCALES", "BitLinear", "BitNetConfig", "BitNetModel",
-    "Corpus", "History", "HistoryError", "ParameterError", "Plan", "Probe", "Recipe", "Record",
-    "RunConfig", "Trainer", "Verdict", "activation_quant", "checklist", "execute", "export",
-    "final_counts", "judge", "load", "load_corpus", "load_model", "load_models", "measure",
-    "preflight", "state", "weight_quant",
+    "Corpus", "Diagnosis", "History", "HistoryError", "ParameterError", "Plan", "Probe", "Recipe",
+    "Record", "RunConfig", "Trainer", "Verdict", "Watch", "activation_quant", "checklist",
+    "diagnose", "execute", "export", "final_counts", "judge", "load", "load_corpus", "load_model",
+    "load_models", "measure", "preflight", "state", "weight_quant",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """`DiversityCallback`, whose base is the extra `export`; else no name is missing."""
+    if name == "DiversityCallback":
+        from bitnet.diagnosis.callback import DiversityCallback
+
+        return DiversityCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,6 +20,7 @@ COMMANDS = {
     "sweep": "train every run of a grid file, several at once",
     "generate": "let a trained model continue a prompt",
     "passages": "measure what a trained model writes, beside the text itself",
+    "diagnose": "say what is wrong with any causal language model, by its predictions on a text",
     "export": "write a trained model as a folder that Hugging Face transformers loads",
     "baselines": "print the losses of n-gram models on a text, to read a model's loss against",
     "story": "write the page that tells the committed runs, step by step",

@@ -1,8 +1,8 @@
 """The order of the house, held over the source: who may import whom, and how long things are.
 
 Core (the modules of `bitnet` itself) and runtime come first, then evaluation, runs, analysis and
-sweep side by side, display and hf side by side, the commands, and `__main__`. An arrow against that
-order is a failure, wherever in a module it stands.
+sweep side by side, hf, diagnosis, display, which does not see hf, the commands, and `__main__`. An
+arrow against that order is a failure, wherever in a module it stands.
 """
 
 import ast
@@ -17,7 +17,9 @@ SOURCES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 FRONT, MAIN = "bitnet", "bitnet.__main__"
-WINGS = ("runtime", "evaluation", "runs", "analysis", "sweep", "display", "hf", "commands")
+WINGS = (
+    "runtime", "evaluation", "runs", "analysis", "sweep", "hf", "diagnosis", "display", "commands",
+)  # fmt: skip
 MAY_IMPORT = {
     "runtime": {"runtime"},  # and `checks`
     "core": {"core", "runtime"},
@@ -25,9 +27,29 @@ MAY_IMPORT = {
     "runs": {"core", "runtime", "evaluation", "runs"},
     "analysis": {"core", "runtime", "evaluation", "runs", "analysis"},
     "sweep": {"core", "runtime", "evaluation", "runs", "sweep"},
-    "display": {"core", "runtime", "evaluation", "runs", "analysis", "sweep", "display"},
     "hf": {"core", "runtime", "evaluation", "runs", "analysis", "hf"},
-    "front": {"core", "runtime", "evaluation", "runs", "analysis", "sweep", "display", "hf"},
+    "diagnosis": {"core", "runtime", "evaluation", "runs", "analysis", "hf", "diagnosis"},
+    "display": {
+        "core",
+        "runtime",
+        "evaluation",
+        "runs",
+        "analysis",
+        "sweep",
+        "diagnosis",
+        "display",
+    },
+    "front": {
+        "core",
+        "runtime",
+        "evaluation",
+        "runs",
+        "analysis",
+        "sweep",
+        "display",
+        "hf",
+        "diagnosis",
+    },
     "commands": {
         "core",
         "runtime",
@@ -37,6 +59,7 @@ MAY_IMPORT = {
         "sweep",
         "display",
         "hf",
+        "diagnosis",
         "commands",
     },
     "main": {
@@ -49,6 +72,7 @@ MAY_IMPORT = {
         "sweep",
         "display",
         "hf",
+        "diagnosis",
         "commands",
     },
 }
@@ -165,6 +189,9 @@ def test_imports_point_one_way():
         ("bitnet.display.report", "from bitnet.commands import verify", "commands.verify"),
         ("bitnet.display.report", "from bitnet.hf.export import export", "hf.export"),
         ("bitnet.hf.card", "from bitnet.display import numbers", "display.numbers"),
+        ("bitnet.hf.card", "from bitnet.diagnosis.look import glance", "diagnosis.look"),
+        ("bitnet.diagnosis.look", "from bitnet.display import numbers", "display.numbers"),
+        ("bitnet.diagnosis.watch", "from bitnet.sweep import pool", "sweep.pool"),
         ("bitnet.display.report", "from bitnet.__main__ import main", "__main__"),
         ("bitnet.__init__", "from bitnet.__main__ import main", "__main__"),
         ("bitnet.sweep.__init__", "from bitnet.display import theme", "display.theme"),

@@ -1,16 +1,16 @@
 """What runs said at each evaluation, as plain data: all that the pieces of a page show of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bitnet.arms import recipe
 from bitnet.display.numbers import measured, percent, whole
-from bitnet.display.tables import segments, shown
+from bitnet.display.tables import Decoder, segments, shown
 from bitnet.display.theme import colour
 from bitnet.records import Snapshot
 from bitnet.runs.history import History
 
-__all__ = ["BARS", "FACTS", "PASSAGES", "described", "moment_at", "moments", "steps_of"]
+__all__ = ["BARS", "FACTS", "PASSAGES", "described", "moment", "moment_at", "moments", "steps_of"]
 
 BARS = 6  # tokens of a histogram
 # Every third of the eight passages that a snapshot keeps, from the second on.
@@ -71,20 +71,25 @@ def described(arm: str) -> str:
     return ", ".join((kind, decay) if found.quantize else (kind, decay, "full precision"))
 
 
-def _moment(
-    history: History, row: dict[str, float], state: str, snapshot: Snapshot
+def moment(
+    step: int,
+    state: str,
+    measures: Mapping[str, float],
+    references: Mapping[str, float],
+    snapshot: Snapshot,
+    words: Decoder,
 ) -> dict[str, Any]:
-    references, words = history.references, history.vocabulary
+    """What a model said at one moment, as a moment of `moments`."""
     top = snapshot.top_tokens[:BARS]
-    others = int(row["unique_tokens"]) - len(top)
-    facts = [measured(name, row[name]) for name in FACTS]
+    others = int(measures["unique_tokens"]) - len(top)
+    facts = [measured(name, measures[name]) for name in FACTS]
     facts[0] += f" of {whole(references['unique_predictions_ceiling'])}"
     rest = max(0.0, 1 - sum(share for _, share, _ in top))
     names = (f"{whole(others)} other" + "s" * (others != 1)) if others > 0 else "no others"
     return {
-        "step": int(row["step"]),
+        "step": step,
         "state": state,
-        "count": whole(row["unique_tokens"]),
+        "count": whole(measures["unique_tokens"]),
         "of": whole(references["unique_tokens_ceiling"]),
         "facts": facts,
         "bars": [
@@ -96,6 +101,13 @@ def _moment(
             segments(snapshot.continuations[i], words) for i in PASSAGES if _there(snapshot, i)
         ],
     }
+
+
+def _moment(
+    history: History, row: dict[str, float], state: str, snapshot: Snapshot
+) -> dict[str, Any]:
+    step, words = int(row["step"]), history.vocabulary
+    return moment(step, state, row, history.references, snapshot, words)
 
 
 def _there(snapshot: Snapshot, passage: int) -> bool:

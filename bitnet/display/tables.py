@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from bitnet.decode import continue_prompts
 from bitnet.evaluation.repetition import repeated
-from bitnet.tokenizer import Vocabulary
 from bitnet.transformer import BitNetModel
 
-__all__ = ["continuations_table", "marked", "segments", "shown", "written_table"]
+__all__ = ["Decoder", "continuations_table", "marked", "segments", "shown", "written_table"]
 
 _TABLE = '<table style="text-align:left;border-collapse:collapse;font-size:13px">'
 _PADDED = "text-align:left;padding:2px 10px 2px 0"
@@ -22,7 +21,13 @@ _REPEAT = '<span style="background:#E69F0066" title="repeats an earlier 4-gram">
 REPEAT_LENGTH = 4
 
 
-def shown(token: int, vocabulary: Vocabulary) -> str:
+class Decoder(Protocol):
+    """What gives ids their text: a `Vocabulary`, or another tokenizer."""
+
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+
+def shown(token: int, vocabulary: Decoder) -> str:
     """A token as text to read: its spaces and line breaks made visible."""
     text = vocabulary.decode([token])
     return text.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
@@ -31,7 +36,7 @@ def shown(token: int, vocabulary: Vocabulary) -> str:
 def continuations_table(
     prompts: Sequence[Sequence[int]] | None,
     continuations: Mapping[str, Sequence[Sequence[int]]],
-    vocabulary: Vocabulary,
+    vocabulary: Decoder,
     rows: int = 8,
 ) -> str:
     """Each prompt (None: not shown) with its continuation by each named model, side by side.
@@ -54,7 +59,7 @@ def written_table(
     models: Mapping[str, BitNetModel],
     prompts: Tensor,
     new_tokens: int,
-    vocabulary: Vocabulary,
+    vocabulary: Decoder,
     **sampling: Any,
 ) -> str:
     """Prompts [B, S] beside what each model writes after them, as in `continuations_table`.
@@ -68,7 +73,7 @@ def written_table(
     return continuations_table(prompts.tolist(), said, vocabulary)
 
 
-def marked(ids: Sequence[int], vocabulary: Vocabulary) -> str:
+def marked(ids: Sequence[int], vocabulary: Decoder) -> str:
     """The text of a continuation as HTML, with every token of a repeated 4-gram marked."""
     return "".join(
         f"{_REPEAT}{escape(text)}</span>" if repeat else escape(text)
@@ -76,7 +81,7 @@ def marked(ids: Sequence[int], vocabulary: Vocabulary) -> str:
     )
 
 
-def segments(ids: Sequence[int], vocabulary: Vocabulary) -> list[tuple[str, bool]]:
+def segments(ids: Sequence[int], vocabulary: Decoder) -> list[tuple[str, bool]]:
     """The text of a continuation in parts: (text, whether its tokens repeat an earlier 4-gram)."""
     ids = list(ids)
     mask = [False] * len(ids)

@@ -20,8 +20,11 @@ __all__ = [
     "STATES",
     "Probe",
     "measure_logits",
+    "random_prompts",
     "rarefaction",
+    "spread",
     "state",
+    "text_references",
 ]
 
 # The 20-prompt probe: the argmax after 20 prompts of 8 uniformly random tokens.
@@ -68,11 +71,9 @@ class Probe:
 
         Fewer only if the text has no more.
         """
-        windows = _spread(corpus.held_out, length, math.ceil(positions / (length - 1)))
-        passages = _spread(corpus.held_out, OPENING + CONTINUATION, PASSAGES)
-        generator = torch.Generator().manual_seed(PROBE_SEED)
-        prompts = torch.randint(0, corpus.vocab_size, (PROMPTS, PROMPT_LENGTH), generator=generator)
-        return cls(windows, prompts, passages, corpus)
+        windows = spread(corpus.held_out, length, math.ceil(positions / (length - 1)))
+        passages = spread(corpus.held_out, OPENING + CONTINUATION, PASSAGES)
+        return cls(windows, random_prompts(corpus.vocab_size), passages, corpus)
 
     @property
     def unigram(self) -> Tensor:
@@ -82,24 +83,35 @@ class Probe:
     @cached_property
     def references(self) -> dict[str, float]:
         """Ceilings and comparison values of the measures, by name."""
-        targets = self.windows[:, 1:].flatten()
-        counts = torch.bincount(targets, minlength=len(self.unigram)).double()
         lengths = torch.tensor(self.corpus.vocabulary.lengths)
+        targets = self.windows[:, 1:].flatten()
         return {
             "unique_predictions_ceiling": PROMPTS,
-            "unique_tokens_ceiling": min(targets.numel(), len(self.unigram)),
-            "human_unique_tokens": int((counts > 0).sum()),
-            "human_effective_tokens": _effective(counts),
-            "human_top1_share": (counts.max() / counts.sum()).item(),
-            "ln_vocabulary": math.log(len(self.unigram)),
-            **{
-                f"human_{name}": value
-                for name, value in continuation_measures(self.passages[:, OPENING:]).items()
-            },
-            "unigram_loss": -self.unigram.double()[targets].log().mean().item(),
+            **text_references(self.windows, self.passages, self.unigram),
             **ngram_losses(self.corpus.train, self.windows, self.corpus.vocab_size),
             "bytes_a_token": lengths[targets].double().mean().item(),
         }
+
+
+def text_references(windows: Tensor, passages: Tensor, unigram: Tensor) -> dict[str, float]:
+    """What the text itself has at the positions of `windows` [n, S], and its model of counts.
+
+    `passages` [n, S] are as the probe's, `unigram` [V] the share of each token elsewhere in it.
+    """
+    targets = windows[:, 1:].flatten()
+    counts = torch.bincount(targets, minlength=len(unigram)).double()
+    return {
+        "unique_tokens_ceiling": min(targets.numel(), len(unigram)),
+        "human_unique_tokens": int((counts > 0).sum()),
+        "human_effective_tokens": _effective(counts),
+        "human_top1_share": (counts.max() / counts.sum()).item(),
+        "ln_vocabulary": math.log(len(unigram)),
+        **{
+            f"human_{name}": value
+            for name, value in continuation_measures(passages[:, OPENING:]).items()
+        },
+        "unigram_loss": -unigram.double()[targets].log().mean().item(),
+    }
 
 
 def measure_logits(
@@ -191,7 +203,13 @@ def state(measures: dict[str, float], references: dict[str, float]) -> str:
     return "learning"
 
 
-def _spread(blocks: Tensor, length: int, wanted: int) -> Tensor:
+def random_prompts(vocab_size: int) -> Tensor:
+    """The 20-prompt probe [20, 8]: the same ids for every model of a vocabulary."""
+    generator = torch.Generator().manual_seed(PROBE_SEED)
+    return torch.randint(0, vocab_size, (PROMPTS, PROMPT_LENGTH), generator=generator)
+
+
+def spread(blocks: Tensor, length: int, wanted: int) -> Tensor:
     """Evenly spaced pieces [n, length] of blocks of text; n is at most `wanted`."""
     pieces = blocks[:, : blocks.shape[1] // length * length].reshape(-1, length)
     return pieces[torch.linspace(0, len(pieces) - 1, min(wanted, len(pieces))).round().long()]

@@ -17,7 +17,10 @@ from bitnet.records import Snapshot
 from bitnet.runtime.kernels import head_logits
 from bitnet.transformer import BitNetModel
 
-__all__ = ["SHOWN", "Evaluation", "decoding_scores", "measure", "observe"]
+__all__ = [
+    "ROWS_A_CHUNK", "SHOWN", "Evaluation", "abundances", "decoding_scores", "measure", "observe",
+    "top_tokens",
+]  # fmt: skip
 
 ROWS_A_CHUNK = 128  # of logits at once, as in a training step: 26 MB at GPT-2's vocabulary
 TOP_TOKENS = 20  # kept of the winners
@@ -74,8 +77,8 @@ def observe(model: BitNetModel, probe: Probe) -> tuple[dict[str, float], Snapsho
     shares, ids = model(openings[:SHOWN])[:, -1].softmax(-1).topk(NEXT_TOKENS)
     next_tokens = zip(ids.tolist(), shares.tolist(), strict=True)
     snapshot = Snapshot(
-        top_tokens=_top_tokens(counts, probe.unigram),
-        abundances=_abundances(counts),
+        top_tokens=top_tokens(counts, probe.unigram),
+        abundances=abundances(counts),
         next_tokens=[list(zip(i, p, strict=True)) for i, p in next_tokens],
         continuations=continuations[:SHOWN].tolist(),
     )
@@ -83,7 +86,7 @@ def observe(model: BitNetModel, probe: Probe) -> tuple[dict[str, float], Snapsho
     return counted | measures | continuation_measures(continuations), snapshot
 
 
-def _top_tokens(counts: Tensor, unigram: Tensor) -> list[tuple[int, float, float]]:
+def top_tokens(counts: Tensor, unigram: Tensor) -> list[tuple[int, float, float]]:
     """(id, share of the positions, share in the training text) of the commonest winners [V]."""
     wins, winners = counts.topk(min(TOP_TOKENS, int((counts > 0).sum())))
     total = counts.sum().item()
@@ -91,7 +94,7 @@ def _top_tokens(counts: Tensor, unigram: Tensor) -> list[tuple[int, float, float
     return [(token, count / total, unigram[token].item()) for count, token in pairs]
 
 
-def _abundances(counts: Tensor) -> list[tuple[int, int]]:
+def abundances(counts: Tensor) -> list[tuple[int, int]]:
     """(how often, how many tokens won that often), from the wins of each token [V]."""
     times, tokens = counts[counts > 0].long().unique(return_counts=True)
     return list(zip(times.tolist(), tokens.tolist(), strict=True))

@@ -21,6 +21,7 @@ __all__ = [
     "Difference",
     "ExportError",
     "agreement",
+    "quiet",
     "require_transformers",
 ]
 
@@ -101,12 +102,13 @@ def _load(model: BitNetModel, folder: Path) -> Any:
     loader = require_transformers().AutoModelForCausalLM
     if needs_wrapper(model.config):  # as in the folder, where transformers would copy it from
         from bitnet.hf.modeling_normed_llama import NormedLlamaForCausalLM as loader
-    with _quiet():
+    with quiet():
         return loader.from_pretrained(folder)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Without a word or a progress bar of transformers' own."""
     logging = require_transformers().logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
