@@ -61,8 +61,9 @@ def weights_kept(model: nn.Module) -> Iterator[None]:
     """
     layers = [module for module in model.modules() if isinstance(module, BitLinear)]
     try:
-        for layer in layers:
-            layer.kept = _used(layer.weight.detach(), layer.quantize)
+        with torch.no_grad():
+            for layer in layers:
+                layer.kept = _used(layer.weight, layer.quantize)
         yield
     finally:
         for layer in layers:

@@ -7,14 +7,13 @@ from torch import Tensor
 
 from bitnet import checks
 from bitnet.diagnosis.watch import EVERY, WATCHED, Watch
+from bitnet.extras import remedy
 
 try:
     from transformers import TrainerCallback
 except ImportError as error:
-    remedy = "install it with: pip install 'bitnet[export]'"
-    raise checks.ParameterError(
-        "DiversityCallback", "transformers", f"a package that is missing here; {remedy}"
-    ) from error
+    missing = f"a package that is missing here; {remedy('export')}"
+    raise checks.ParameterError("DiversityCallback", "transformers", missing) from error
 
 __all__ = ["DiversityCallback"]
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from bitnet import checks
 from bitnet.diagnosis.words import Words
+from bitnet.extras import remedy
 from bitnet.hf.agreement import quiet
 from bitnet.runs.trained import load
 from bitnet.train import make_optimizer
@@ -57,8 +58,7 @@ def _theirs(name: str, **options: Any) -> Opened:
     try:
         import transformers
     except ImportError as error:
-        remedy = "install it with: pip install 'bitnet[export]'"
-        needs = f"is no run of ours, and else needs the package transformers; {remedy}"
+        needs = f"is no run of ours, and else needs the package transformers; {remedy('export')}"
         raise checks.ParameterError("model", name, needs) from error
     try:
         with quiet():

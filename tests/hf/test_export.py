@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import sys
@@ -12,6 +13,7 @@ import torch
 
 import bitnet
 from bitnet import HistoryError, ParameterError
+from bitnet.extras import remedy
 from bitnet.hf import export as module
 from bitnet.hf import layout
 from bitnet.hf.agreement import ExportError
@@ -87,7 +89,7 @@ def test_full_precision_is_not_packed(tiny_runs, tmp_path):
 @pytest.mark.parametrize("package", ["transformers", "accelerate"])
 def test_a_missing_package_is_named_with_its_remedy(folder, tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    refused(folder, tmp_path / "out", ExportError, rf"{package}.*pip install 'bitnet\[export\]'")
+    refused(folder, tmp_path / "out", ExportError, f"{package}.*{re.escape(remedy('export'))}")
 
 
 def test_a_full_disk_and_an_interrupt_leave_nothing(folder, tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def test_decode_lets_the_others_write_and_says_which_has_no_model(
     names = {
         "bitnet": bitnet, "decode": bitnet.decode, "histories": [diverged[which], complete],
         "text": corpus, "asked": prompt_ids("a town|a war", corpus.vocabulary), "new_tokens": 2,
-        "temperature": 0.8, "top_p": 0.9, "draw": 0,
+        "options": {"temperature": 0.8, "top_p": 0.9, "seed": 0},
         "at_256": [h for h in committed if h.config.hidden == 256],
     }  # fmt: skip
     assert list(seen("decode", names, monkeypatch)["models"]) == ["adamw-0.0"]

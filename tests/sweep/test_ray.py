@@ -1,5 +1,6 @@
 """A Ray cluster: what it refuses, and how it is joined or started."""
 
+import re
 import sys
 import threading
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from bitnet import ParameterError
+from bitnet.extras import remedy
 from bitnet.sweep.pool import Pool
 from bitnet.sweep.ray import JOIN_SECONDS, RayCluster
 
@@ -123,7 +125,8 @@ def test_a_cluster_that_does_not_answer_is_not_replaced_by_another(monkeypatch):
 def test_ray_that_is_missing_is_named_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(
-        ParameterError, match=r"engine = 'ray': needs the package ray; .*bitnet\[ray\]"
+        ParameterError,
+        match=f"engine = 'ray': needs the package ray; {re.escape(remedy('ray'))}",
     ):
         RayCluster.connect(1)
 
