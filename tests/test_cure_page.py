@@ -39,6 +39,12 @@ def percent(values):
     return f"{span([100 * value for value in values], '{:.0f}')} %"
 
 
+def of_the_text(rows):
+    """The share of 4-grams that repeat in what people wrote, where these runs were measured."""
+    found = passages_of().query("text == 'the text' and measure == 'seq_rep_4'")
+    return sorted(set(found.value[found.run.isin([row.run for row in rows])]))
+
+
 def against(table, change):
     """What the change costs in nats, against the run with nothing changed."""
     (one,) = own(table, f"recommended+{change}")
@@ -59,7 +65,11 @@ def test_the_words_say_what_the_runs_say(table):
     windows, ordered = against(table, "windows=consecutive")
     coupled, _ = against(table, "optimizer=adam")
     others = {c: against(table, c)[1] for c in OTHERS}
-    shares = passages_of().query("text == 'the text' and measure == 'seq_rep_4'").value
+    best2, twin2, adamw2, fix2 = (
+        own(table, arm, "sotu")[0]
+        for arm in ("recommended", "fp-recommended", "adamw-0.0", "l2-0.0")
+    )
+    shares = of_the_text(best)
     texts = [
         f"`l2-0.0` ends {fix.ends} with {fix.loss:.2f} nats and `adamw-0.0` with "
         f"{adamw.loss:.2f}; `recommended` has {span([r.loss for r in best])} in {len(best)} pairs",
@@ -70,6 +80,13 @@ def test_the_words_say_what_the_runs_say(table):
         f"{percent([r.loops for r in best])} of its greedy passages end in a loop (`adamw-0.0`: "
         f"{percent([adamw.loops])})",
         f"is {span(gaps)} nats above its twin in full precision",
+        f"`l2-0.0` ends {fix2.ends} with {fix2.loss:.2f} nats, `adamw-0.0` has {adamw2.loss:.2f}, "
+        f"a table of word pairs {best2.bigram:.2f}, `recommended` {best2.loss:.2f} "
+        f"({best2.loss - twin2.loss:.2f} above its twin), one of word triples {best2.trigram:.2f}",
+        f"{percent([best2.repeated])} of its greedy 4-grams repeat there (the text: "
+        f"{percent(of_the_text([best2]))}; `adamw-0.0`: {percent([adamw2.repeated])}), and "
+        f"{percent([best2.loops])} of its greedy passages end in a loop (`adamw-0.0`: "
+        f"{percent([adamw2.loops])})",
         f"in the order of the text it has {windows.loss:.2f} nats, {ordered:.2f} more",
         f"Without it {percent([without.repeated])} of 4-grams repeat and "
         f"{percent([without.loops])} of passages end in a loop, and the loss is {-saved:.2f} "

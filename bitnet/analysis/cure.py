@@ -125,7 +125,7 @@ def runs_table(histories: Sequence[History], passages: pd.DataFrame) -> pd.DataF
             return float(shares.get((run, text, measure), float("nan")))
 
         rows.append({
-            "arm": config.arm, "hidden": config.hidden, "updates": config.steps,
+            "run": run, "arm": config.arm, "hidden": config.hidden, "updates": config.steps,
             "text": config.corpus, "pair": f"{config.seed}, {config.order}",
             "tokens": config.steps * config.batch_size * config.sequence_length,
             "ends": states[-1], "down": down, "evaluations": sum(t > warm for t in steps),
