@@ -1,6 +1,7 @@
 """Models by their names: runs of ours, folders of transformers, and what is neither or broken."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from bitnet import HistoryError, ParameterError
 from bitnet.diagnosis.source import opened
+from bitnet.extras import remedy
 from tests.support.folders import VOCABULARY, gpt2_folder
 from tests.support.runs import write as write_run
 
@@ -74,4 +76,4 @@ def test_code_of_a_model_s_own_is_never_run_unasked(tmp_path):
 def test_without_transformers_a_run_is_read_and_the_remedy_is_named(tiny_runs, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     assert opened(tiny_runs["l2-0.0", 0].folder).model
-    refused("gpt2", r"needs the package transformers; install it with: pip install 'bitnet\[export")
+    refused("gpt2", f"needs the package transformers; {re.escape(remedy('export'))}")
