@@ -129,18 +129,20 @@ def test_everything_fits_a_window_of_700_pixels(opened):
 
 
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-def test_the_two_pieces_of_a_report_move_apart(opened, viewport, committed, tmp_path):
+def test_the_pieces_of_a_report_move_apart(opened, viewport, committed, tmp_path):
     study = [h for h in committed if h.config.hidden == 512]
     plan = Plan(hidden=512, steps=20_000, device="cpu", runs_dir=tmp_path)
     verdict = judge(study)
     page = report_page("a question", plan, study, [], verdict, beside_full(study, verdict))
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     page = opened(viewport, (tmp_path / "report.html").as_uri())
-    own, full = page.locator(".player").all()
+    own, recommended, full = page.locator(".player").all()
     assert own.locator(".count b").all_inner_texts() == ["2", "258", "331"]
     own.locator("input[type=range]").press("Home")
     assert own.locator("output").inner_text().startswith("update 1 of")
     assert full.locator(".count b").all_inner_texts() == ["2", "224", "239"]
+    assert recommended.locator(".count b").all_inner_texts() == ["592"]
+    assert "Stage" not in recommended.locator("output").inner_text()  # it has none
     plot = full.locator(".timeline .plot")
     plot.click(position={"x": plot.bounding_box()["width"] / 2, "y": 20})
     assert full.locator(".count b").all_inner_texts()[:2] == ["2", "2"]
