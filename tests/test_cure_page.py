@@ -79,7 +79,7 @@ def test_the_words_say_what_the_runs_say(table):
         f"{percent(shares)}; `adamw-0.0`: {percent([adamw.repeated])})",
         f"{percent([r.loops for r in best])} of its greedy passages end in a loop (`adamw-0.0`: "
         f"{percent([adamw.loops])})",
-        f"is {span(gaps)} nats above its twin in full precision",
+        f"is at most {max(gaps):.2f} nats above its twin in full precision",
         f"`l2-0.0` ends {fix2.ends} with {fix2.loss:.2f} nats, `adamw-0.0` has {adamw2.loss:.2f}, "
         f"a table of word pairs {best2.bigram:.2f}, `recommended` {best2.loss:.2f} "
         f"({best2.loss - twin2.loss:.2f} above its twin), one of word triples {best2.trigram:.2f}",
