@@ -30,51 +30,14 @@ MAY_IMPORT = {
     "hf": {"core", "runtime", "evaluation", "runs", "analysis", "hf"},
     "diagnosis": {"core", "runtime", "evaluation", "runs", "analysis", "hf", "diagnosis"},
     "display": {
-        "core",
-        "runtime",
-        "evaluation",
-        "runs",
-        "analysis",
-        "sweep",
-        "diagnosis",
-        "display",
+        "core", "runtime", "evaluation", "runs", "analysis", "sweep", "diagnosis", "display",
     },
-    "front": {
-        "core",
-        "runtime",
-        "evaluation",
-        "runs",
-        "analysis",
-        "sweep",
-        "display",
-        "hf",
-        "diagnosis",
-    },
-    "commands": {
-        "core",
-        "runtime",
-        "evaluation",
-        "runs",
-        "analysis",
-        "sweep",
-        "display",
-        "hf",
-        "diagnosis",
-        "commands",
-    },
-    "main": {
-        "front",
-        "core",
-        "runtime",
-        "evaluation",
-        "runs",
-        "analysis",
-        "sweep",
-        "display",
-        "hf",
-        "diagnosis",
-        "commands",
-    },
+}  # fmt: skip
+LIBRARY = {"core"} | MAY_IMPORT.keys()
+MAY_IMPORT |= {
+    "front": LIBRARY,
+    "commands": LIBRARY | {"commands"},
+    "main": LIBRARY | {"front", "commands"},
 }
 LONGEST_MODULE, LONGEST_LINE = 250, 100
 
